@@ -1,9 +1,9 @@
 // The thread pool under parallel_for (docs/adr/0004-threads-and-determinism.md says why it is our own).
 //
-// One job at a time. Chunks are handed out by a compare-and-swap on `ticket_`, which holds the number of the job and the
-// next chunk, so a worker that wakes up late can never take a chunk of a job it has not seen. The caller works as well and
-// at the end waits for chunks that a worker has begun, never for a worker that has not. A call that finds the pool taken,
-// by another thread or by a parallel_for further up its own stack, runs its chunks itself.
+// One job at a time. Chunks are handed out by a compare-and-swap on `ticket_`, which holds the number of the job and
+// the next chunk, so a worker that wakes up late can never take a chunk of a job it has not seen. The caller works as
+// well and at the end waits for chunks that a worker has begun, never for a worker that has not. A call that finds the
+// pool taken, by another thread or by a parallel_for further up its own stack, runs its chunks itself.
 #include "core/parallel.h"
 
 #include <pthread.h>
@@ -29,8 +29,8 @@ constexpr int kMaxThreads = 1024;
 constexpr auto kSpin = std::chrono::microseconds(40);
 
 #if defined(__SSE__)
-constexpr std::uint32_t kFlushBits = 0x8040;      // flush results to zero, read denormals as zero
-constexpr std::uint32_t kStickyBits = 0x3f;       // exceptions seen so far: no mode, left alone
+constexpr std::uint32_t kFlushBits = 0x8040;  // flush results to zero, read denormals as zero
+constexpr std::uint32_t kStickyBits = 0x3f;   // exceptions seen so far: no mode, left alone
 std::uint32_t float_mode() { return __builtin_ia32_stmxcsr() & ~kStickyBits; }
 void set_float_mode(std::uint32_t mode) { __builtin_ia32_ldmxcsr(mode | (__builtin_ia32_stmxcsr() & kStickyBits)); }
 void pause() { __builtin_ia32_pause(); }
@@ -115,8 +115,8 @@ class Pool {
  private:
   static constexpr std::uint64_t kClosed = 0xffffffff;
 
-  /// Workers start when first needed and live as long as the process. They are detached and the pool is never destroyed,
-  /// so leaving main() neither waits for them nor takes anything away from them.
+  /// Workers start when first needed and live as long as the process. They are detached and the pool is never
+  /// destroyed, so leaving main() neither waits for them nor takes anything away from them.
   void start_workers(int wanted) {
     try {
       while (workers_ < wanted) {
@@ -195,9 +195,9 @@ class Pool {
   std::exception_ptr error_;
 
   // Written by all threads, so each on a cache line of its own.
-  alignas(64) std::atomic<std::uint64_t> ticket_{kClosed};    // job << 32 | next chunk
-  alignas(64) std::atomic<std::uint32_t> wake_{0};            // the latest job; workers sleep on it
-  alignas(64) std::atomic<std::uint32_t> unfinished_{0};      // chunks; the caller sleeps on it
+  alignas(64) std::atomic<std::uint64_t> ticket_{kClosed};  // job << 32 | next chunk
+  alignas(64) std::atomic<std::uint32_t> wake_{0};          // the latest job; workers sleep on it
+  alignas(64) std::atomic<std::uint32_t> unfinished_{0};    // chunks; the caller sleeps on it
 };
 
 std::atomic<Pool*> current_pool{nullptr};
