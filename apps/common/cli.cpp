@@ -6,10 +6,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <new>
 #include <numeric>
@@ -162,7 +165,10 @@ Cli& Cli::group(const std::string& title) {
 }
 
 Cli& Cli::add(const std::string& flag, bool& value, const std::string& help) {
-  CLI::Option* option = impl_->app->add_flag_callback(flag, [&value] { value = true; }, help)->group(impl_->group);
+  CLI::Option* option = impl_->app
+                            ->add_flag_callback(
+                                flag, [&value] { value = true; }, help)
+                            ->group(impl_->group);
   impl_->entries.push_back({flag, option, [&value] { return Json(value); }});
   return *this;
 }
@@ -196,8 +202,8 @@ Cli& Cli::add_choice(const std::string& flag, std::string& value, const std::vec
                      const std::string& help) {
   impl_->add(flag, value, help, fmt::format("{}", fmt::join(names, "|")), [=, &value](const std::string& text) {
     if (std::find(names.begin(), names.end(), text) == names.end())
-      throw CLI::ValidationError(flag, fmt::format("unknown name '{}'{}\nvalid: {}", text, did_you_mean(text, names),
-                                                   fmt::join(names, ", ")));
+      throw CLI::ValidationError(
+          flag, fmt::format("unknown name '{}'{}\nvalid: {}", text, did_you_mean(text, names), fmt::join(names, ", ")));
     value = text;
   });
   return *this;
@@ -225,7 +231,8 @@ std::string Cli::config() const {
   for (const auto& entry : impl_->entries) {
     std::string key = entry.flag.substr(entry.flag.find_first_not_of('-'));
     std::replace(key.begin(), key.end(), '-', '_');
-    lines += fmt::format("{}  {}: {}", lines.empty() ? "" : ",\n", Json(key).dump(), entry.value().dump());
+    lines += fmt::format("{}  {}: {}", lines.empty() ? "" : ",\n", Json(key).dump(),
+                         entry.value().dump(-1, ' ', false, Json::error_handler_t::replace));
   }
   return "{\n" + lines + "\n}\n";
 }
@@ -247,7 +254,8 @@ int Cli::run(int argc, const char* const* argv, void (*body)(void*), void* conte
   };
   const auto print = [&](std::string text) {
     while (!text.empty() && text.back() == '\n') text.pop_back();
-    return guarded(name, [](void* lines) { fmt::print("{}\n", *static_cast<std::string*>(lines)); }, &text);
+    return guarded(
+        name, [](void* lines) { fmt::print("{}\n", *static_cast<std::string*>(lines)); }, &text);
   };
   try {
     std::vector<std::string> arguments;

@@ -77,7 +77,8 @@ class Cli {
   /// Parses, then calls body(); prints help, version and errors. Returns what main returns.
   template <class Body>
   int run(int argc, const char* const* argv, Body&& body) {
-    return run(argc, argv, [](void* context) { (*static_cast<std::remove_reference_t<Body>*>(context))(); }, &body);
+    return run(
+        argc, argv, [](void* context) { (*static_cast<std::remove_reference_t<Body>*>(context))(); }, &body);
   }
 
  private:
