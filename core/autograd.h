@@ -30,6 +30,10 @@ namespace gradus {
 
 using Tensors = std::vector<Tensor>;
 
+namespace detail {
+inline constinit thread_local bool grad_mode = true;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // For users
 // ---------------------------------------------------------------------------------------------------------------------
@@ -55,13 +59,13 @@ struct GradOptions {
 Tensors grad(const Tensors& outputs, const Tensors& inputs, GradOptions options = {}, const Tensors& grad_outputs = {});
 
 /// Whether this thread records ops now.
-bool grad_enabled();
+inline bool grad_enabled() { return detail::grad_mode; }
 
 /// While it lives, this thread records nothing: evaluation, updates.
 class NoGrad {
  public:
-  NoGrad();
-  ~NoGrad();
+  NoGrad() : before_(std::exchange(detail::grad_mode, false)) {}
+  ~NoGrad() { detail::grad_mode = before_; }
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;
 
@@ -72,8 +76,8 @@ class NoGrad {
 /// The opposite of NoGrad, for use inside it.
 class EnableGrad {
  public:
-  EnableGrad();
-  ~EnableGrad();
+  EnableGrad() : before_(std::exchange(detail::grad_mode, true)) {}
+  ~EnableGrad() { detail::grad_mode = before_; }
   EnableGrad(const EnableGrad&) = delete;
   EnableGrad& operator=(const EnableGrad&) = delete;
 
@@ -101,8 +105,6 @@ struct Needs {
 
 namespace detail {
 
-inline constinit thread_local bool grad_mode = true;
-
 struct SavedSlot {
   Tensor tensor;              // an output is saved without its history, else node and tensor would own each other
   std::uint32_t version = 0;  // of the storage at the time of saving
@@ -117,7 +119,8 @@ struct Node {
   std::int32_t edge_count = 0;
   std::uint64_t mark = 0;     // the last backward pass that visited
   Node** edges = nullptr;     // one per input, null where no gradient is needed; owning
-  Tensor gradient;            // of the output, while it accumulates
+  Node* next_dead = nullptr;  // while waiting to be freed
+  Tensor gradient;            // of the output, while it accumulates; in a leaf: what backward collected
   bool is_leaf = false;
   bool leads_to_input = false;  // in grad(): some input lies below
   bool freed = false;           // saved tensors are gone

@@ -18,20 +18,12 @@ inline constexpr int kMaxRank = 6;
 /// An inline list of at most kMaxRank numbers: a shape (sizes) or strides (in elements). Copying never allocates.
 class Shape {
  public:
-  Shape() : rank_(0) {}
+  Shape() = default;
   Shape(std::initializer_list<Index> sizes) : Shape(std::span<const Index>(sizes.begin(), sizes.size())) {}
   Shape(const std::vector<Index>& sizes) : Shape(std::span<const Index>(sizes)) {}
   explicit Shape(std::span<const Index> sizes) : rank_(static_cast<int>(sizes.size())) {
     GRADUS_CHECK(sizes.size() <= kMaxRank, too_many(sizes.size()));
     for (int i = 0; i < rank_; ++i) sizes_[i] = sizes[static_cast<std::size_t>(i)];
-  }
-  Shape(const Shape& other) : rank_(other.rank_) {
-    for (int i = 0; i < rank_; ++i) sizes_[i] = other.sizes_[i];
-  }
-  Shape& operator=(const Shape& other) {
-    rank_ = other.rank_;
-    for (int i = 0; i < rank_; ++i) sizes_[i] = other.sizes_[i];
-    return *this;
   }
 
   /// A shape of `rank` equal entries.
@@ -82,8 +74,8 @@ class Shape {
  private:
   static std::string too_many(std::size_t rank);
 
-  int rank_;
-  Index sizes_[kMaxRank];  // entries from rank_ on are not initialized
+  int rank_ = 0;
+  Index sizes_[kMaxRank] = {};
 };
 
 using Strides = Shape;

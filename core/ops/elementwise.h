@@ -1,0 +1,198 @@
+// What elementwise ops share: the loops, and bases that turn a scalar formula into an op. Internal to core/ops.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+
+#include "core/kernels/loop.h"
+#include "core/op_list.h"
+#include "core/ops.h"
+
+namespace gradus::ops {
+
+/// Calls f.operator()<T>() with the C++ type of a dtype, or throws.
+template <bool kIntegers, class F>
+void with_type(DType dtype, std::string_view op, F&& f) {
+  switch (dtype) {
+    case DType::f32: return f.template operator()<float>();
+    case DType::f64: return f.template operator()<double>();
+    case DType::i64:
+      if constexpr (kIntegers) return f.template operator()<std::int64_t>();
+      [[fallthrough]];
+    default:
+      fail(fmt::format("{}: not defined for {} tensors\n  hint: convert with to(x, DType::f32)", op, name_of(dtype)));
+  }
+}
+
+/// y[i] = f(x[i]), dense.
+template <bool kIntegers = false, class F>
+Tensor map(std::string_view op, const Tensor& x, const F& f) {
+  Tensor y = empty(x.shape(), x.dtype());
+  with_type<kIntegers>(x.dtype(), op, [&]<class T>() {
+    const T* in = x.ptr<T>();
+    T* __restrict out = y.mutable_ptr<T>();
+    if (x.is_contiguous()) {
+      parallel_for(x.numel(), kernels::kChunk, [=, &f](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) out[i] = f(in[i]);
+      });
+      return;
+    }
+    const auto nest = kernels::merge_axes<2>(x.shape(), {&y.strides(), &x.strides()});
+    kernels::for_each_row(nest, [&](const auto& offsets, Index count, const auto& steps) {
+      for (Index i = 0; i < count; ++i) out[offsets[0] + i * steps[0]] = f(in[offsets[1] + i * steps[1]]);
+    });
+  });
+  return y;
+}
+
+void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b);
+
+/// y[i] = f(a[i], b[i]) after broadcasting, dense.
+template <bool kIntegers = false, class F>
+Tensor map(std::string_view op, const Tensor& a, const Tensor& b, const F& f) {
+  if (a.dtype() != b.dtype()) [[unlikely]]
+    check_same_dtype(op, a, b);
+  const bool flat = a.shape() == b.shape() && a.is_contiguous() && b.is_contiguous();
+  Tensor y = empty(flat ? a.shape() : broadcast(a.shape(), b.shape(), op.data()), a.dtype());
+  with_type<kIntegers>(a.dtype(), op, [&]<class T>() {
+    const T* left = a.ptr<T>();
+    const T* right = b.ptr<T>();
+    T* __restrict out = y.mutable_ptr<T>();
+    if (flat) {
+      parallel_for(y.numel(), kernels::kChunk, [=, &f](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) out[i] = f(left[i], right[i]);
+      });
+      return;
+    }
+    const Tensor wide_a = expand(a.detach(), y.shape());
+    const Tensor wide_b = expand(b.detach(), y.shape());
+    const auto nest = kernels::merge_axes<3>(y.shape(), {&y.strides(), &wide_a.strides(), &wide_b.strides()});
+    kernels::for_each_row(nest, [&](const auto& offsets, Index count, const auto& steps) {
+      T* __restrict o = out + offsets[0];
+      const T* l = left + offsets[1];
+      const T* r = right + offsets[2];
+      if (steps[1] == 1 && steps[2] == 1)
+        for (Index i = 0; i < count; ++i) o[i] = f(l[i], r[i]);
+      else if (steps[1] == 1 && steps[2] == 0)
+        for (Index i = 0; i < count; ++i) o[i] = f(l[i], *r);
+      else
+        for (Index i = 0; i < count; ++i) o[i * steps[0]] = f(l[i * steps[1]], r[i * steps[2]]);
+    });
+  });
+  return y;
+}
+
+// --- bases -----------------------------------------------------------------------------------------------------------
+
+enum class Keep { nothing, input, output };
+
+/// An op y = value(x). The author writes
+///   value(T x)              the formula, for float and double
+///   gradient(kept, dy)      dy times the derivative, in ops; `kept` is x or y as kKeep says
+///   slope(T kept, T dy)     the same for one element (optional: one pass instead of several at first order)
+///   expected(double x)     the formula again, for the test, from <cmath>
+template <class Op, Keep kKeep, double kLow = -2.0, double kHigh = 2.0>
+struct Unary {
+  static constexpr int kSaved = kKeep == Keep::nothing ? 0 : 1;
+  static constexpr bool kIntegers = false;
+  static std::vector<Op> examples() { return {Op{}}; }
+
+  Tensor forward(Saver<kSaved>& save, const Tensor& x) {
+    const Op& op = static_cast<const Op&>(*this);
+    Tensor y = map<Op::kIntegers>(Op::kName, x, [op](auto value) { return op.value(value); });
+    if constexpr (kKeep == Keep::input) save(x);
+    if constexpr (kKeep == Keep::output) save(y);
+    return y;
+  }
+
+  Grads<1> vjp(const Saved<kSaved>& saved, const Tensor& dy, Needs<1>) const {
+    const Op& op = static_cast<const Op&>(*this);
+    if constexpr (kKeep == Keep::nothing) {
+      return {op.gradient(dy)};
+    } else {
+      if constexpr (requires { op.slope(1.0, 1.0); }) {
+        if (!grad_enabled())
+          return {map(Op::kName, saved[0], dy, [op](auto kept, auto slope) { return op.slope(kept, slope); })};
+      }
+      return {op.gradient(saved[0], dy)};
+    }
+  }
+
+  static void cases(Cases& cases) {
+    const auto check = [&](const Op& op, const std::string& label, const Tensor& x, bool differentiable) {
+      cases.add({label, {x}, [op](const Tensors& in) { return apply(op, in[0]); },
+                 [op](const Tensors& in) {
+                   const naive::Array input(in[0]);
+                   return naive::build(input.shape, [&](const Shape& i) { return op.expected(input(i)); });
+                 },
+                 differentiable});
+    };
+    for (const Op& op : Op::examples()) {
+      check(op, "matrix", cases.uniform({3, 4}, kLow, kHigh), true);
+      check(op, "rank 0", cases.uniform({}, kLow, kHigh), true);
+      check(op, "empty", cases.uniform({0, 3}, kLow, kHigh), true);
+      check(op, "long", cases.uniform({37}, kLow, kHigh), false);
+      if constexpr (kLow >= 0)
+        check(op, "extremes", tensor({1e-30, 1e-3, 1, 7, 1e4, 1e30}, DType::f64), false);
+      else
+        check(op, "extremes", tensor({-80, -9, -1e-5, -0.0, 0, 1e-30, 1e-5, 0.5, 1, 9, 80}, DType::f64), false);
+    }
+    if constexpr (!Op::kIntegers)
+      cases.refuse("integers", [] { apply(Op::examples()[0], indices({1, 2})); }, "not defined for i64");
+  }
+};
+
+/// An op y = value(a, b) with broadcasting. The author writes value, keep (what to save), vjp and expected.
+template <class Op, int kSlots, bool kPositive = false>
+struct Binary {
+  static constexpr int kSaved = kSlots;
+  static constexpr bool kIntegers = true;
+  static constexpr bool kDifferentiable = true;
+  Shape a_shape, b_shape;  // to sum gradients back to
+
+  Tensor forward(Saver<kSaved>& save, const Tensor& a, const Tensor& b) {
+    Op& op = static_cast<Op&>(*this);
+    Tensor y = map<Op::kIntegers>(Op::kName, a, b, [](auto left, auto right) { return Op::value(left, right); });
+    if (save.active()) {
+      a_shape = a.shape();
+      b_shape = b.shape();
+      if constexpr (kSlots > 0) op.keep(save, a, b, y);
+    }
+    return y;
+  }
+
+  static void cases(Cases& cases) {
+    const auto check = [&](const char* label, const Shape& a, const Shape& b) {
+      const auto make = [&](const Shape& shape) {
+        return kPositive ? cases.uniform(shape, 0.5, 2.0) : cases.normal(shape);
+      };
+      cases.add({label, {make(a), make(b)}, [](const Tensors& in) { return call(in[0], in[1]); },
+                 [](const Tensors& in) {
+                   const naive::Array left(in[0]), right(in[1]);
+                   return naive::build(broadcast(left.shape, right.shape, "naive"), [&](const Shape& i) {
+                     return Op::expected(left.broadcast(i), right.broadcast(i));
+                   });
+                 },
+                 Op::kDifferentiable});
+    };
+    check("same shape", {3, 4}, {3, 4});
+    check("row", {3, 4}, {4});
+    check("column and row", {3, 1}, {1, 4});
+    check("rank 0", {}, {2, 3});
+    check("middle", {2, 1, 3}, {2, 4, 1});
+    check("empty", {0, 3}, {3});
+    cases.refuse("shapes", [] { call(zeros({3, 4}), zeros({2, 4})); }, "shapes do not broadcast");
+    cases.refuse("dtypes", [] { call(zeros({3}), zeros({3}, DType::f64)); }, "dtypes differ");
+  }
+
+ private:
+  static Tensor call(const Tensor& a, const Tensor& b) {
+    if constexpr (Op::kDifferentiable) return apply(Op{}, a, b);
+    Saver<kSaved> nothing;
+    return Op{}.forward(nothing, a, b);
+  }
+};
+
+}  // namespace gradus::ops
