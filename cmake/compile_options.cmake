@@ -16,7 +16,7 @@ endif()
 # (docs/adr/0004-threads-and-determinism.md). The flags here only drop errno and floating-point traps, which nobody reads.
 set(GRADUS_MATH_FLAGS -fno-math-errno -fno-trapping-math -ffp-contract=off -fopenmp-simd)
 
-set(GRADUS_WARNING_FLAGS -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
+set(GRADUS_WARNING_FLAGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
                          -Wold-style-cast)
 if(GRADUS_WERROR)
   list(APPEND GRADUS_WARNING_FLAGS -Werror)
