@@ -1,18 +1,17 @@
 #include "core/file.h"
 
-#include <fcntl.h>
+#include "core/error.h"
+
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
-
-#include "core/error.h"
 
 namespace gradus {
 namespace {
@@ -23,14 +22,26 @@ constexpr std::size_t kLargestCall = std::size_t{1} << 30;  // Linux moves at mo
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
+/// Where the symbolic links of `path` lead, whether or not a file is there.
+std::string follow_links(const std::string& path) {
+  constexpr int kMaxLinks = 40;  // as in the kernel
+  std::error_code none;
+  std::filesystem::path target = path;
+  for (int i = 0; i < kMaxLinks; ++i) {
+    const auto next = std::filesystem::read_symlink(target, none);
+    if (none) break;
+    target = target.parent_path() / next;
+  }
+  return target.string();
+}
+
 /// One attempt to replace a file. Until the rename has happened, leaving the scope removes the temporary file.
 class Replacement {
  public:
-  Replacement(const std::string& path, std::uint64_t bytes) : path_(path), bytes_(bytes), target_(path) {
-    std::error_code ignored;
-    if (std::filesystem::is_symlink(path, ignored)) target_ = std::filesystem::weakly_canonical(path, ignored).string();
+  Replacement(const std::string& path, std::uint64_t bytes) : path_(path), bytes_(bytes), target_(follow_links(path)) {
     struct stat old {};
     const bool exists = ::stat(target_.c_str(), &old) == 0;
+    if (!exists && errno == ELOOP) give_up(reason(ELOOP));
     // As root, a rename would replace /dev/null itself.
     if (exists && !S_ISREG(old.st_mode)) give_up(S_ISDIR(old.st_mode) ? "it is a folder" : "it is not a regular file");
 
@@ -62,6 +73,7 @@ class Replacement {
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) give_up(reason(written < 0 ? errno : EIO));
       part.remove_prefix(static_cast<std::size_t>(written));
+      written_ += static_cast<std::uint64_t>(written);
     }
   }
 
@@ -84,16 +96,16 @@ class Replacement {
 
   [[noreturn]] void give_up(const std::string& why) const {
     std::string message = fmt::format("write_file: cannot write \"{}\": {}\n  needs {} bytes", path_, why, bytes_);
-    struct statvfs space {};
-    if (::statvfs(folder_of_target().c_str(), &space) == 0)
-      message += fmt::format(", the file system has {} free", std::uint64_t{space.f_bavail} * space.f_frsize);
-    else
-      message += fmt::format("; folder \"{}\" cannot be used: {}", folder_of_target(), reason(errno));
+    if (written_ > 0) message += fmt::format(", {} could be written", written_);
+    std::error_code ignored;
+    if (const std::string folder = folder_of_target(); !std::filesystem::is_directory(folder, ignored))
+      message += fmt::format("\n  there is no folder \"{}\"", folder);
     fail(message + "\n  what was there before is unchanged");
   }
 
   const std::string& path_;  // as the caller gave it
   std::uint64_t bytes_;
+  std::uint64_t written_ = 0;
   std::string target_;     // where path_ leads
   std::string temporary_;  // empty when there is none to remove
   Descriptor file_;

@@ -33,3 +33,18 @@ save_file(
 
 # A type that gradus does not have.
 save_file({"ids": torch.tensor([1, 2], dtype=torch.int32)}, folder / "i32.safetensors")
+
+# A small model with one step of training data: for tests/nn/parity_test.cpp.
+torch.manual_seed(1)
+model = torch.nn.Sequential(
+    torch.nn.Linear(5, 8), torch.nn.GELU(), torch.nn.Linear(8, 6, bias=False), torch.nn.Tanh(), torch.nn.Linear(6, 3)
+)
+x = torch.randn(4, 5)
+labels = torch.tensor([2, 0, 1, 1])
+save_file(model.state_dict(), folder / "mlp.safetensors")
+logits = model(x)
+loss = torch.nn.functional.cross_entropy(logits, labels)
+loss.backward()
+run = {"x": x, "labels": labels, "logits": logits.detach(), "loss": loss.detach()}
+run.update({"grad." + name: p.grad for name, p in model.named_parameters()})
+save_file(run, folder / "mlp_run.safetensors")
