@@ -78,11 +78,11 @@ void complain(const std::string& name, const std::string& message) {
   fmt::print(stderr, "{}\n", text);
 }
 
-int guarded(const std::string& name, void (*body)(void*), void* context) {
+int guarded(const std::string& name, int (*body)(void*), void* context) {
   try {
-    body(context);
+    const int code = body(context);
     if (std::fflush(stdout) != 0) fail("cannot write to standard output: " + std::string(std::strerror(errno)));
-    return 0;
+    return code;
   } catch (const UsageError& error) {
     complain(name, fmt::format("{}\ntry '{} --help'", error.what(), name));
     return 2;
@@ -122,19 +122,19 @@ struct Cli::Impl {
   std::vector<Entry> entries;
   std::vector<std::unique_ptr<Cli>> commands;
 
-  template <class T>
-  CLI::Option* add(const std::string& flag, T& value, const std::string& help, const std::string& kind,
-                   std::function<void(const std::string&)> parse) {
-    const Json initial(value);
-    std::string shown = initial.is_string() ? initial.get<std::string>() : initial.dump();
+  /// `parse` gets each text that the user gave for the flag, `value` tells what the variable holds.
+  CLI::Option* add(const std::string& flag, const std::string& help, const std::string& kind,
+                   std::function<void(const std::string&)> parse, std::function<Json()> value) {
+    const Json initial = value();
+    std::string shown = initial.is_string() ? initial.get<std::string>() : initial.is_null() ? "" : initial.dump();
     if (initial.is_array()) shown = shown.substr(1, shown.size() - 2);
     CLI::Option* option = app->add_option(flag, [parse = std::move(parse)](const CLI::results_t& results) {
-      parse(results.back());
+      for (const auto& text : results) parse(text);
       return true;
     });
     option->description(shown.empty() ? help : fmt::format("{} [{}]", help, shown));
     option->option_text(kind)->group(group)->take_last();
-    entries.push_back({flag, option, [&value] { return Json(value); }});
+    entries.push_back({flag, option, std::move(value)});
     return option;
   }
 
@@ -174,43 +174,63 @@ Cli& Cli::add(const std::string& flag, bool& value, const std::string& help) {
 }
 
 Cli& Cli::add(const std::string& flag, Index& value, const std::string& help, Range range) {
-  impl_->add(flag, value, help, "N",
-             [=, &value](const std::string& text) { value = parse_number<Index>(flag, text, range); });
+  const auto parse = [=, &value](const std::string& text) { value = parse_number<Index>(flag, text, range); };
+  impl_->add(flag, help, "N", parse, [&value] { return Json(value); });
   return *this;
 }
 
 Cli& Cli::add(const std::string& flag, double& value, const std::string& help, Range range) {
-  impl_->add(flag, value, help, "X",
-             [=, &value](const std::string& text) { value = parse_number<double>(flag, text, range); });
+  const auto parse = [=, &value](const std::string& text) { value = parse_number<double>(flag, text, range); };
+  impl_->add(flag, help, "X", parse, [&value] { return Json(value); });
+  return *this;
+}
+
+Cli& Cli::add(const std::string& flag, std::optional<double>& value, const std::string& help, Range range) {
+  const auto parse = [=, &value](const std::string& text) { value = parse_number<double>(flag, text, range); };
+  impl_->add(flag, help, "X", parse, [&value] { return value ? Json(*value) : Json(); });
   return *this;
 }
 
 Cli& Cli::add(const std::string& flag, std::vector<Index>& value, const std::string& help, Range range) {
-  impl_->add(flag, value, help, "N,N,...", [=, &value](const std::string& text) {
+  const auto parse = [=, &value](const std::string& text) {
     value.clear();
     for (const auto& part : CLI::detail::split(text, ',')) value.push_back(parse_number<Index>(flag, part, range));
-  });
+  };
+  impl_->add(flag, help, "N,N,...", parse, [&value] { return Json(value); });
   return *this;
 }
 
 Cli& Cli::add(const std::string& flag, std::string& value, const std::string& help, const std::string& kind) {
-  impl_->add(flag, value, help, kind, [&value](const std::string& text) { value = text; });
+  const auto parse = [&value](const std::string& text) { value = text; };
+  impl_->add(flag, help, kind, parse, [&value] { return Json(value); });
+  return *this;
+}
+
+Cli& Cli::add(const std::string& flag, std::vector<std::string>& values, const std::string& help,
+              const std::string& kind) {
+  const auto parse = [&values](const std::string& text) { values.push_back(text); };
+  impl_->add(flag, help, kind, parse, [&values] { return Json(values); })->take_all();
   return *this;
 }
 
 Cli& Cli::add_choice(const std::string& flag, std::string& value, const std::vector<std::string>& names,
                      const std::string& help) {
-  impl_->add(flag, value, help, fmt::format("{}", fmt::join(names, "|")), [=, &value](const std::string& text) {
+  const auto parse = [=, &value](const std::string& text) {
     if (std::find(names.begin(), names.end(), text) == names.end())
       throw CLI::ValidationError(
           flag, fmt::format("unknown name '{}'{}\nvalid: {}", text, did_you_mean(text, names), fmt::join(names, ", ")));
     value = text;
-  });
+  };
+  // A long list stands in the message above, not in every line of --help.
+  constexpr std::size_t kFew = 4;
+  const std::string kind = names.size() <= kFew ? fmt::format("{}", fmt::join(names, "|")) : "NAME";
+  impl_->add(flag, help, kind, parse, [&value] { return Json(value); });
   return *this;
 }
 
 Cli& Cli::add_argument(const std::string& name, std::string& value, const std::string& help) {
-  impl_->add(name, value, help, "", [&value](const std::string& text) { value = text; })->required();
+  const auto parse = [&value](const std::string& text) { value = text; };
+  impl_->add(name, help, "", parse, [&value] { return Json(value); })->required();
   return *this;
 }
 
@@ -237,7 +257,7 @@ std::string Cli::config() const {
   return "{\n" + lines + "\n}\n";
 }
 
-int Cli::run(int argc, const char* const* argv, void (*body)(void*), void* context) {
+int Cli::run(int argc, const char* const* argv, int (*body)(void*), void* context) {
   // A write beyond the file size limit shall fail with an error to report, as on a full disk, instead of a signal.
   std::signal(SIGXFSZ, SIG_IGN);
 
@@ -254,8 +274,11 @@ int Cli::run(int argc, const char* const* argv, void (*body)(void*), void* conte
   };
   const auto print = [&](std::string text) {
     while (!text.empty() && text.back() == '\n') text.pop_back();
-    return guarded(
-        name, [](void* lines) { fmt::print("{}\n", *static_cast<std::string*>(lines)); }, &text);
+    const auto body = [](void* lines) {
+      fmt::print("{}\n", *static_cast<std::string*>(lines));
+      return 0;
+    };
+    return guarded(name, body, &text);
   };
   try {
     std::vector<std::string> arguments;

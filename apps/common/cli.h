@@ -2,9 +2,9 @@
 //
 //   Cli cli("fashion_mnist", "Trains a classifier of clothes.");
 //   cli.group("Training").add("--epochs", options.epochs, "passes over the training images", at_least(1));
-//   return cli.run(argc, argv, [&] { train(options, cli.config()); });
+//   return cli.run(argc, argv, [&] { return train(options, cli.config()); });
 //
-// Exit codes: 0 done, 1 failure (one message on stderr), 2 wrong usage.
+// Exit codes: 0 done, 1 failure (one message on stderr), 2 wrong usage, 130 stopped by Ctrl-C after saving.
 #pragma once
 
 #include "core/error.h"
@@ -12,12 +12,16 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 namespace gradus::apps {
+
+/// The exit code after Ctrl-C, as shells have it.
+inline constexpr int kExitInterrupted = 130;
 
 /// What a number may be. Both ends belong to it, the lower one only unless `open`.
 struct Range {
@@ -54,10 +58,14 @@ class Cli {
   Cli& add(const std::string& flag, bool& value, const std::string& help);
   Cli& add(const std::string& flag, Index& value, const std::string& help, Range range = {});
   Cli& add(const std::string& flag, double& value, const std::string& help, Range range = {});
+  /// A number whose default depends on other flags.
+  Cli& add(const std::string& flag, std::optional<double>& value, const std::string& help, Range range = {});
   /// Whole numbers between commas.
   Cli& add(const std::string& flag, std::vector<Index>& value, const std::string& help, Range range = {});
   /// Free text; `kind` stands for the value in --help: DIR, FILE, TEXT.
   Cli& add(const std::string& flag, std::string& value, const std::string& help, const std::string& kind = "TEXT");
+  /// Free text that may be given several times.
+  Cli& add(const std::string& flag, std::vector<std::string>& values, const std::string& help, const std::string& kind);
   /// One of the given names.
   Cli& add_choice(const std::string& flag, std::string& value, const std::vector<std::string>& names,
                   const std::string& help);
@@ -74,17 +82,19 @@ class Cli {
   /// Every flag and its value as a JSON object, keys with underscores: what config.json of a run holds.
   std::string config() const;
 
-  /// Parses, then calls body(); prints help, version and errors. Returns what main returns.
+  /// Parses, then calls body(), which returns the exit code; prints help, version and errors. Returns what main
+  /// returns.
   template <class Body>
   int run(int argc, const char* const* argv, Body&& body) {
+    using Function = std::remove_reference_t<Body>;
     return run(
-        argc, argv, [](void* context) { (*static_cast<std::remove_reference_t<Body>*>(context))(); }, &body);
+        argc, argv, [](void* context) -> int { return (*static_cast<Function*>(context))(); }, &body);
   }
 
  private:
   struct Impl;
   explicit Cli(std::unique_ptr<Impl> impl);
-  int run(int argc, const char* const* argv, void (*body)(void*), void* context);
+  int run(int argc, const char* const* argv, int (*body)(void*), void* context);
 
   std::unique_ptr<Impl> impl_;
 };
