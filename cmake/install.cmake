@@ -3,13 +3,10 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/gradus)
-install(TARGETS gradus EXPORT gradus_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+# Headers keep their folders below include/gradus, so "core/tensor.h" means the same as in the source tree.
+install(TARGETS gradus EXPORT gradus_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gradus)
 install(EXPORT gradus_targets NAMESPACE gradus:: DESTINATION ${package_folder})
-
-# Headers keep their folders below include/gradus, so "core/tensor.h" means the same as in the source tree. Kernels stay in.
-install(FILES gradus.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gradus)
-install(DIRECTORY core nn optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gradus
-        FILES_MATCHING PATTERN "*.h" PATTERN "kernels" EXCLUDE PATTERN "ops" EXCLUDE PATTERN "op_list.h" EXCLUDE)
 
 configure_package_config_file(cmake/gradus-config.cmake.in generated/gradus-config.cmake
                               INSTALL_DESTINATION ${package_folder})
