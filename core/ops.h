@@ -155,7 +155,7 @@ enum class Reduction { mean, sum, none };
 struct CrossEntropyOptions {
   double label_smoothing = 0;    // in [0, 1): this share of the target is spread evenly over the classes
   Index ignore_index = -100;     // targets with this class count for nothing
-  Tensor class_weights;          // [classes], or empty
+  Tensor class_weights = {};     // [classes], or empty
   Reduction reduction = Reduction::mean;  // with weights or ignored targets: the weighted mean
 };
 /// -log softmax(logits)[target]. logits [..., classes]; target: i64 classes [...], or probabilities of logits' shape.
