@@ -253,24 +253,26 @@ template <class T>
 void pack_panel(bool transposed, const T* b, Index ldb, Index k, Index columns, T* panel) {
   constexpr Index kWidth = kColumns<T>;
   if (!transposed) {
+    using S = Simd<T>;
+    const int first = static_cast<int>(std::min<Index>(columns, S::kWidth)), second = static_cast<int>(columns) - first;
     for (Index p = 0; p < k; ++p) {
-      if (columns == kWidth) {
-        std::memcpy(panel + p * kWidth, b + p * ldb, kWidth * sizeof(T));
-      } else {
-        for (Index j = 0; j < kWidth; ++j) panel[p * kWidth + j] = j < columns ? b[p * ldb + j] : T{0};
-      }
+      S::store(panel + p * kWidth, S::load_first(b + p * ldb, first));
+      S::store(panel + p * kWidth + S::kWidth,
+               second > 0 ? S::load_first(b + p * ldb + S::kWidth, second) : typename S::Vector{});
     }
     return;
   }
+  if (columns < kWidth && k > 0) std::memset(panel, 0, static_cast<std::size_t>(k * kWidth) * sizeof(T));
   constexpr Index kLanes = 32 / sizeof(T);
-  for (Index j = 0; j < kWidth; j += kLanes) {
+  Index j = 0;
+  for (; j + kLanes <= columns; j += kLanes) {
     Index p = 0;
-    if (columns - j >= kLanes)
-      for (; p + kLanes <= k; p += kLanes) transpose_block(b + j * ldb + p, ldb, panel + p * kWidth + j, kWidth);
+    for (; p + kLanes <= k; p += kLanes) transpose_block(b + j * ldb + p, ldb, panel + p * kWidth + j, kWidth);
     for (; p < k; ++p)
-      for (Index lane = j; lane < j + kLanes; ++lane)
-        panel[p * kWidth + lane] = lane < columns ? b[lane * ldb + p] : T{0};
+      for (Index lane = 0; lane < kLanes; ++lane) panel[p * kWidth + j + lane] = b[(j + lane) * ldb + p];
   }
+  for (; j < columns; ++j)
+    for (Index p = 0; p < k; ++p) panel[p * kWidth + j] = b[j * ldb + p];
 }
 
 /// Packs k columns of `rows` rows of a transposed a, stored [k, rows], as slabs [k, kRows].
@@ -298,6 +300,7 @@ constexpr Index kTileRows = 72;
 constexpr Index kTileBytes = 512;                // columns of a tile, in bytes of a row
 constexpr Index kDepthBytes = 2048;              // k of a tile between two visits of c, in bytes
 constexpr Index kPackedBytes = Index{32} << 20;  // b is packed in parts of at most this size
+constexpr Index kDirect = 4096;                  // elements of b that are near enough wherever they are
 constexpr Index kSmall = 1 << 19;                // below m * n * k = 2^19, about 10 microseconds, one thread is faster
 
 template <class T>
@@ -351,7 +354,7 @@ void run_tile(const Problem<T>& x, Index row, Index rows, Index column, Index co
   Index p = 0;
   do {  // once for k == 0 too, which only stores what the sums start from
     const Index k = std::min(depth, x.k - p);
-    const bool packed = x.transpose_a && rows > 1;
+    const bool packed = x.transpose_a && columns > 2 * kColumns<T>;
     if (packed) pack_slabs(x.a + p * x.lda + row, x.lda, k, rows, slabs);
     MicroTile<T> tile;
     tile.a_row = packed || x.transpose_a ? 1 : x.lda;
@@ -383,7 +386,7 @@ void multiply_columns(const Problem<T>& x, Index first, Index n) {
 
   // b can be read where it is, but for columns beyond its last whole panel, when few rows of c would profit from
   // packing.
-  const bool direct = !x.transpose_b && x.m <= 4 * kRows;
+  const bool direct = !x.transpose_b && (x.m <= 8 * kRows || x.k * n <= kDirect);
   const Index whole = direct ? n / kWidth : 0;
   const Scratch<T> packed((panels - whole) * x.k * kWidth);
   parallel_for(panels - whole, small ? panels : std::max<Index>(1, 16384 / (x.k + 1)), [&](Index begin, Index end) {
@@ -421,6 +424,12 @@ void multiply_columns(const Problem<T>& x, Index first, Index n) {
 template <class T>
 void multiply(const Problem<T>& x) {
   if (x.m == 0 || x.n == 0) return;
+  // A dense column is the row of the transposed product, which fills vectors.
+  if (x.n == 1 && x.m > 1 && x.ldc == 1) {
+    if (x.bias) std::fill_n(x.c, x.m, *x.bias);
+    return multiply(Problem<T>{!x.transpose_b, !x.transpose_a, 1, x.m, x.k, x.b, x.ldb, x.a, x.lda, x.c, x.m,
+                               x.accumulate || x.bias, nullptr});
+  }
   const Index row_bytes = std::max<Index>(x.k, 1) * static_cast<Index>(sizeof(T));
   const Index limit = std::max<Index>(kPackedBytes / row_bytes, kColumns<T>);
   const Index part = even_part(x.n, limit, kColumns<T>);
