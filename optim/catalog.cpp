@@ -1,6 +1,13 @@
 #include "optim/catalog.h"
 
+#include "optim/adafactor.h"
+#include "optim/adagrad.h"
 #include "optim/adam.h"
+#include "optim/adam_variants.h"
+#include "optim/lamb.h"
+#include "optim/lion.h"
+#include "optim/normalized.h"
+#include "optim/rmsprop.h"
 #include "optim/sgd.h"
 
 #include <fmt/format.h>
@@ -26,11 +33,26 @@ constexpr Method rule(std::string_view idea, std::string_view state, std::string
   return {M::kName, idea, state, source, elementwise, &make_rule<M>, &default_options<M>};
 }
 
+constexpr bool kWholeTensor = false;
+
 constexpr Method kCatalog[] = {
     rule<SGD>("gradient descent; momentum, dampening, Nesterov", "0, mn with momentum", "Sutskever et al. 2013"),
+    rule<NormalizedGD>("steps of fixed length along the gradient", "0, mn with momentum", "Cutkosky and Mehta 2020",
+                       kWholeTensor),
+    rule<SignSGD>("steps of fixed size per entry; Signum with momentum", "0, mn with momentum",
+                  "Bernstein et al. 2018"),
+    rule<Adagrad>("each entry slows down with the gradient it has seen", "mn", "Duchi et al. 2011"),
+    rule<RMSprop>("AdaGrad that forgets", "mn, up to 3mn centered with momentum", "Tieleman and Hinton 2012"),
+    rule<Adadelta>("steps in units of past steps, no learning rate", "2mn", "Zeiler 2012"),
     rule<Adam>("steps in units of the gradient's own scale", "2mn, 3mn with amsgrad", "Kingma and Ba 2015"),
     rule<AdamW>("Adam with weight decay apart from the gradient", "2mn, 3mn with amsgrad",
                 "Loshchilov and Hutter 2019"),
+    rule<Adamax>("Adam with the largest recent gradient as the scale", "2mn", "Kingma and Ba 2015"),
+    rule<NAdam>("Adam with Nesterov momentum", "2mn + 2", "Dozat 2016"),
+    rule<RAdam>("Adam that starts as SGD until its scale is known", "2mn", "Liu et al. 2020"),
+    rule<Lion>("the sign of an interpolated momentum", "mn", "Chen et al. 2023"),
+    rule<Adafactor>("second moments from row and column means", "m + n", "Shazeer and Stern 2018", kWholeTensor),
+    rule<LAMB>("Adam with steps as long as the weights allow", "2mn", "You et al. 2020", kWholeTensor),
 };
 
 }  // namespace

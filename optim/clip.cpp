@@ -18,18 +18,7 @@ void map_gradients(const NamedTensors& parameters, const F& f) {
     if (!grad) continue;
     const memory::TagScope tag(MemTag::gradient);
     Tensor changed = empty(grad.shape(), grad.dtype());
-    const auto fill = [&]<class T>(T) {
-      const T* const from = grad.data<T>().data();
-      T* const to = changed.mutable_data<T>().data();
-      parallel_for(grad.numel(), detail::kUpdateChunk, [&](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) to[i] = f(from[i]);
-      });
-    };
-    if (grad.dtype() == DType::f32) {
-      fill(float());
-    } else {
-      fill(double());
-    }
+    sweep([&]<class T>(T) { return [&f](T& to, T from) { to = f(from); }; }, changed, grad);
     parameter.tensor.set_grad(changed);
   }
 }

@@ -1,10 +1,9 @@
-// fused: one pass over a parameter, its gradient and its slots, element by element.
+// fused and sweep: one pass over a parameter, its gradient and its slots, element by element.
 //
 // The speed of such a rule is memory traffic: Adam reads 16 and writes 12 bytes a number. One loop touches each byte
-// once and vectorizes by itself, because the arrays cannot overlap.
+// once and vectorizes by itself, because the arrays are told not to overlap.
 #pragma once
 
-#include "core/autograd.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
 
@@ -30,50 +29,61 @@ namespace detail {
 
 inline constexpr Index kUpdateChunk = 32768;  // elements: large enough to hide a task's start, small enough to share
 
-template <class T, class Kernel, class... Slot>
-inline void update_range(Index size, const Kernel& kernel, T* __restrict weight, const T* __restrict grad,
-                         Slot* __restrict... slots) {
-  for (Index i = 0; i < size; ++i) kernel(weight[i], grad[i], slots[i]...);
+template <class T>
+const T* element_pointer(const Tensor& tensor) {
+  return tensor.ptr<T>();
+}
+template <class T>
+T* element_pointer(Tensor& tensor) {
+  tensor.mark_written("an optimizer's step");
+  return tensor.mutable_ptr<T>();
 }
 
-template <class T, class Kernel, std::size_t... K>
-void update_all(const Item& item, const Kernel& kernel, std::index_sequence<K...>) {
-  T* const weight = item.parameter.mutable_ptr<T>();
-  const T* const grad = item.grad.ptr<T>();
-  const std::array<T*, sizeof...(K) + 1> slots = {item.slots[K].template mutable_ptr<T>()..., nullptr};
-  parallel_for(item.parameter.numel(), kUpdateChunk, [&](Index begin, Index end) {
-    update_range(end - begin, kernel, weight + begin, grad + begin, (slots[K] + begin)...);
-  });
+template <class Kernel, class... Element>
+inline void sweep_range(Index size, const Kernel& kernel, Element* __restrict... elements) {
+  for (Index i = 0; i < size; ++i) kernel(elements[i]...);
 }
 
-template <class T, class Kernel>
-void update_with(const Item& item, const Kernel& kernel) {
-  if constexpr (std::is_invocable_v<const Kernel&, T&, T>) {
-    update_all<T>(item, kernel, std::make_index_sequence<0>());
-  } else if constexpr (std::is_invocable_v<const Kernel&, T&, T, T&>) {
-    update_all<T>(item, kernel, std::make_index_sequence<1>());
-  } else if constexpr (std::is_invocable_v<const Kernel&, T&, T, T&, T&>) {
-    update_all<T>(item, kernel, std::make_index_sequence<2>());
-  } else if constexpr (std::is_invocable_v<const Kernel&, T&, T, T&, T&, T&>) {
-    update_all<T>(item, kernel, std::make_index_sequence<3>());
-  } else {
-    static_assert(std::is_invocable_v<const Kernel&, T&, T, T&, T&, T&, T&>,
-                  "a fused kernel takes (T& weight, T grad, T& slot...) with at most four slots");
-    update_all<T>(item, kernel, std::make_index_sequence<4>());
-  }
+template <class Kernel, class... Element>
+void sweep_all(Index size, const Kernel& kernel, Element*... elements) {
+  parallel_for(size, kUpdateChunk,
+               [&](Index begin, Index end) { sweep_range(end - begin, kernel, (elements + begin)...); });
 }
 
 }  // namespace detail
 
-/// Calls `make(T())` with T the parameter's type, float or double, for a kernel `(T& weight, T grad, T& slot0, ...)`,
-/// and runs that over all elements. The kernel takes the item's first slots, as many as it has arguments for.
+/// Calls `make(T())`, T being float or double as the tensors are, for a kernel, and the kernel on all elements: with T&
+/// for a tensor, which it may write, and a value for a const Tensor. Tensors are dense, of one shape and dtype, and do
+/// not overlap.
+template <class Make, class First, class... Rest>
+void sweep(const Make& make, First& first, Rest&... rest) {
+  if (first.dtype() == DType::f32) {
+    detail::sweep_all(first.numel(), make(float()), detail::element_pointer<float>(first),
+                      detail::element_pointer<float>(rest)...);
+  } else {
+    detail::sweep_all(first.numel(), make(double()), detail::element_pointer<double>(first),
+                      detail::element_pointer<double>(rest)...);
+  }
+}
+
+/// sweep over a parameter, its gradient, and as many of its first slots as the kernel has arguments for:
+/// kernel(T& weight, T grad, T& slot0, ...), four slots at most.
 template <class Make>
 void fused(Item& item, const Make& make) {
-  item.parameter.mark_written("an optimizer's step");
-  if (item.parameter.dtype() == DType::f32) {
-    detail::update_with<float>(item, make(float()));
+  using Kernel = decltype(make(float()));
+  using F = float;
+  if constexpr (std::is_invocable_v<const Kernel&, F&, F>) {
+    sweep(make, item.parameter, item.grad);
+  } else if constexpr (std::is_invocable_v<const Kernel&, F&, F, F&>) {
+    sweep(make, item.parameter, item.grad, item.slots[0]);
+  } else if constexpr (std::is_invocable_v<const Kernel&, F&, F, F&, F&>) {
+    sweep(make, item.parameter, item.grad, item.slots[0], item.slots[1]);
+  } else if constexpr (std::is_invocable_v<const Kernel&, F&, F, F&, F&, F&>) {
+    sweep(make, item.parameter, item.grad, item.slots[0], item.slots[1], item.slots[2]);
   } else {
-    detail::update_with<double>(item, make(double()));
+    static_assert(std::is_invocable_v<const Kernel&, F&, F, F&, F&, F&, F&>,
+                  "a fused kernel takes (T& weight, T grad, T& slot...) with at most four slots");
+    sweep(make, item.parameter, item.grad, item.slots[0], item.slots[1], item.slots[2], item.slots[3]);
   }
 }
 

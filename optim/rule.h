@@ -11,7 +11,7 @@
 //     using Rule::Rule;
 //     void update(const SignOptions& o, optim::Item& item) {
 //       optim::fused(item, [&]<class T>(T) {
-//         const T lr(o.lr), beta(o.beta);
+//         const T lr = T(o.lr), beta = T(o.beta);
 //         return [=](T& weight, T grad, T& momentum) {
 //           momentum = beta * momentum + (1 - beta) * grad;
 //           weight -= lr * std::copysign(T(1), momentum);

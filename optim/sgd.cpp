@@ -14,15 +14,16 @@ void SGD::update(const SGDOptions& o, Item& item) {
   const double direction = o.maximize ? -1 : 1;
   if (o.momentum == 0) {
     fused(item, [&]<class T>(T) {
-      const T lr(o.lr), decay(o.weight_decay), ascend(direction);
+      const T lr = T(o.lr), decay = T(o.weight_decay), ascend = T(direction);
       return [=](T& weight, T grad) { weight -= lr * (ascend * grad + decay * weight); };
     });
     return;
   }
   const bool first = item.step == 1;
   fused(item, [&]<class T>(T) {
-    const T lr(o.lr), decay(o.weight_decay), ascend(direction), momentum(o.momentum), kept(first ? 1 : 1 - o.dampening);
-    const T gradient_share(o.nesterov ? 1 : 0), buffer_share(o.nesterov ? o.momentum : 1);
+    const T lr = T(o.lr), decay = T(o.weight_decay), ascend = T(direction), momentum = T(o.momentum);
+    const T kept = T(first ? 1 : 1 - o.dampening);
+    const T gradient_share = T(o.nesterov ? 1 : 0), buffer_share = T(o.nesterov ? o.momentum : 1);
     return [=](T& weight, T grad, T& buffer) {
       const T g = ascend * grad + decay * weight;
       buffer = momentum * buffer + kept * g;

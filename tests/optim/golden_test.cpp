@@ -1,0 +1,111 @@
+// Every method of the catalogue against the trace of an independent implementation (tests/golden/optim).
+#include "core/ops.h"
+#include "optim/catalog.h"
+#include "tests/optim/traces.h"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace gradus {
+namespace {
+
+struct Case {
+  std::string name, loss;
+  optim::OptionList options;
+  std::vector<std::string> parameters;
+  struct Step {
+    Index number;
+    std::vector<std::vector<double>> values;  // one a parameter
+  };
+  std::vector<Step> steps;
+};
+
+std::vector<Case> read_cases(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  REQUIRE(file.good());
+  std::vector<Case> cases;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string word;
+    if (!(words >> word) || word == "#") continue;
+    if (word == "case") {
+      words >> cases.emplace_back().name;
+    } else if (word == "options") {
+      while (words >> word) cases.back().options.push_back(optim::parse_option(word));
+    } else if (word == "parameters") {
+      while (words >> word) cases.back().parameters.push_back(word);
+    } else if (word == "loss") {
+      words >> cases.back().loss;
+    } else if (word == "step") {
+      words >> cases.back().steps.emplace_back().number;
+    } else {
+      auto& values = cases.back().steps.back().values.emplace_back();
+      for (double value; words >> value;) values.push_back(value);
+    }
+  }
+  return cases;
+}
+
+/// One step with the prescribed gradients, or with the quadratic loss of harness.py.
+void take_step(optim::Optimizer& optimizer, const Case& trace, Index step, DType dtype) {
+  if (trace.loss.empty()) {
+    for (const NamedTensor& p : optimizer.parameters()) p.tensor.set_grad(traces::gradient(p.name, step, dtype));
+    optimizer.step();
+    return;
+  }
+  optimizer.step([&] {
+    Tensor loss = scalar(0, dtype);
+    for (const NamedTensor& p : optimizer.parameters()) {
+      const Tensor curvature = traces::values(p.name, 1000 + step, 0.5, dtype, 1);
+      loss = loss + sum(curvature * square(p.tensor - traces::values(p.name, 2000 + step, 1, dtype))) * 0.5;
+    }
+    return loss;
+  });
+}
+
+void follow(const std::string& method, const Case& trace, DType dtype, double tolerance) {
+  NamedTensors parameters;
+  for (const std::string& name : trace.parameters) {
+    Tensor tensor = traces::start(name, dtype);
+    tensor.requires_grad_();
+    parameters.push_back({name, tensor});
+  }
+  const auto optimizer = optim::make(method, parameters, trace.options);
+  Index step = 0;
+  for (const Case::Step& expected : trace.steps) {
+    while (step < expected.number) take_step(*optimizer, trace, ++step, dtype);
+    const optim::EvalWeights published(*optimizer);
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const std::vector<double> got = parameters[i].tensor.to_vector();
+      REQUIRE(got.size() == expected.values[i].size());
+      double worst = 0;
+      for (std::size_t j = 0; j < got.size(); ++j)
+        worst =
+            std::max(worst, std::abs(got[j] - expected.values[i][j]) / std::max(1e-2, std::abs(expected.values[i][j])));
+      INFO(method << ", case " << trace.name << ", step " << step << ", " << parameters[i].name << ": worst " << worst);
+      CHECK(worst <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("every method follows an independent implementation") {
+  for (const optim::Method& method : optim::catalog()) {
+    const auto path =
+        std::filesystem::path(GRADUS_SOURCE_DIR) / "tests/golden/optim" / (std::string(method.name) + ".txt");
+    INFO(path.string());
+    const auto cases = read_cases(path);
+    REQUIRE(!cases.empty());
+    for (const Case& trace : cases) {
+      REQUIRE(trace.steps.back().number >= 10);
+      follow(std::string(method.name), trace, DType::f64, 1e-6);
+      follow(std::string(method.name), trace, DType::f32, 2e-3);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gradus
