@@ -29,7 +29,7 @@ struct FashionMnist {
 
 struct FashionMnistOptions {
   /// The folder to use. Empty: the first place that has the set, see load_fashion_mnist.
-  std::string dir;
+  std::string dir = "";
   /// Accepts another set of the same format: 28 x 28 pixels, labels 0 to 9. Else the SHA-256 sums must match.
   bool allow_other = false;
   /// Whether the last resort, a download into the user's cache, may be used.
