@@ -57,6 +57,7 @@ class Progress {
 
   /// Starts part number `part` (from 1; a resumed run begins with a later one) of `total` units.
   void begin(Index part, std::string label, Index total, std::string unit);
+  bool started() const { return first_part_ > 0; }
   /// Whether a redraw is due: lets the caller skip work for fields that nobody will see.
   bool due() const;
   /// `done` units of this part are through. Costs one look at the clock unless a redraw is due.
