@@ -11,6 +11,36 @@ void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
                            describe(b), name_of(a.dtype())));
 }
 
+Tensor run_unary(const Tensor& operand, const void* op, UnaryRow row) {
+  const Tensor x = contiguous(operand);
+  Tensor y = empty(x.shape(), x.dtype());
+  const auto element = static_cast<Index>(size_of(x.dtype()));
+  const char* in = x.ptr<char>();
+  char* out = y.mutable_ptr<char>();
+  parallel_for(x.numel(), kernels::kChunk,
+               [=](Index begin, Index end) { row(op, in + begin * element, out + begin * element, end - begin); });
+  return y;
+}
+
+void run_binary(const Tensor& a, const Tensor& b, Tensor& y, const void* op, BinaryRow row) {
+  const auto element = static_cast<Index>(size_of(y.dtype()));
+  const char* left = a.ptr<char>();
+  const char* right = b.ptr<char>();
+  char* out = y.mutable_ptr<char>();
+  if (a.is_contiguous() && b.is_contiguous() && a.shape() == b.shape()) {
+    parallel_for(y.numel(), kernels::kChunk, [=](Index begin, Index end) {
+      row(op, left + begin * element, 1, right + begin * element, 1, out + begin * element, end - begin);
+    });
+    return;
+  }
+  const Tensor wide_a = expand(a, y.shape());
+  const Tensor wide_b = expand(b, y.shape());
+  const auto nest = kernels::merge_axes<3>(y.shape(), {&y.strides(), &wide_a.strides(), &wide_b.strides()});
+  kernels::for_each_row(nest, [=](const auto& at, Index count, const auto& step) {
+    row(op, left + at[1] * element, step[1], right + at[2] * element, step[2], out + at[0] * element, count);
+  });
+}
+
 namespace {
 
 struct Add : Binary<Add, 0> {
@@ -161,8 +191,8 @@ struct Where {
     b_shape = b.shape();
     const Shape shape = broadcast(broadcast(a_shape, b_shape, "where"), condition.shape(), "where");
     Tensor y = empty(shape, a.dtype());
-    const Tensor wide_a = expand(a.detach(), shape);
-    const Tensor wide_b = expand(b.detach(), shape);
+    const Tensor wide_a = expand(a, shape);
+    const Tensor wide_b = expand(b, shape);
     const Tensor wide_c = expand(condition, shape);
     const auto nest =
         kernels::merge_axes<4>(shape, {&y.strides(), &wide_a.strides(), &wide_b.strides(), &wide_c.strides()});

@@ -15,7 +15,7 @@ struct Dropout {
 
   // Element i is kept when number i % 4 of block counter + i / 4 is at least p 2^32.
   Tensor forward(Saver<0>&, const Tensor& input) {
-    const Tensor x = contiguous(input.detach());
+    const Tensor x = contiguous(input);
     Tensor y = empty_like(x);
     const auto limit = static_cast<std::uint64_t>(p * 4294967296.0);
     with_type<false>(x.dtype(), kName, [&]<class T>() {

@@ -26,61 +26,55 @@ void with_type(DType dtype, std::string_view op, F&& f) {
   }
 }
 
-/// y[i] = f(x[i]), dense.
-template <bool kIntegers = false, class F>
-Tensor map(std::string_view op, const Tensor& x, const F& f) {
-  Tensor y = empty(x.shape(), x.dtype());
-  with_type<kIntegers>(x.dtype(), op, [&]<class T>() {
-    const T* in = x.ptr<T>();
-    T* __restrict out = y.mutable_ptr<T>();
-    if (x.is_contiguous()) {
-      parallel_for(x.numel(), kernels::kChunk, [=, &f](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) out[i] = f(in[i]);
-      });
-      return;
-    }
-    const auto nest = kernels::merge_axes<2>(x.shape(), {&y.strides(), &x.strides()});
-    kernels::for_each_row(nest, [&](const auto& offsets, Index count, const auto& steps) {
-      for (Index i = 0; i < count; ++i) out[offsets[0] + i * steps[0]] = f(in[offsets[1] + i * steps[1]]);
-    });
-  });
-  return y;
-}
+// One loop for each op and type; what walks strides and threads is not a template, which keeps the compiler quick.
+using UnaryRow = void (*)(const void* op, const void* x, void* y, Index count);
+using BinaryRow = void (*)(const void* op, const void* a, Index a_step, const void* b, Index b_step, void* y, Index count);
+
+/// Runs a row function over dense x into a new dense y; an operand that is not dense is copied first.
+Tensor run_unary(const Tensor& x, const void* op, UnaryRow row);
+/// The same over two operands after broadcasting. Rows and columns spread over a matrix cost no copy. y is made by the caller.
+void run_binary(const Tensor& a, const Tensor& b, Tensor& y, const void* op, BinaryRow row);
 
 void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b);
 
-/// y[i] = f(a[i], b[i]) after broadcasting, dense.
+/// y[i] = f(x[i]).
+template <bool kIntegers = false, class F>
+Tensor map(std::string_view op, const Tensor& x, const F& f) {
+  UnaryRow row = nullptr;
+  with_type<kIntegers>(x.dtype(), op, [&]<class T>() {
+    row = [](const void* function, const void* in, void* out, Index count) {
+      const F& apply_to = *static_cast<const F*>(function);
+      const T* from = static_cast<const T*>(in);
+      T* __restrict to = static_cast<T*>(out);
+      for (Index i = 0; i < count; ++i) to[i] = apply_to(from[i]);
+    };
+  });
+  return run_unary(x, &f, row);
+}
+
+/// y[i] = f(a[i], b[i]) after broadcasting.
 template <bool kIntegers = false, class F>
 Tensor map(std::string_view op, const Tensor& a, const Tensor& b, const F& f) {
   if (a.dtype() != b.dtype()) [[unlikely]]
     check_same_dtype(op, a, b);
-  const bool flat = a.shape() == b.shape() && a.is_contiguous() && b.is_contiguous();
-  Tensor y = empty(flat ? a.shape() : broadcast(a.shape(), b.shape(), op.data()), a.dtype());
+  Tensor y = empty(a.shape() == b.shape() ? a.shape() : broadcast(a.shape(), b.shape(), op.data()), a.dtype());
+  BinaryRow row = nullptr;
   with_type<kIntegers>(a.dtype(), op, [&]<class T>() {
-    const T* left = a.ptr<T>();
-    const T* right = b.ptr<T>();
-    T* __restrict out = y.mutable_ptr<T>();
-    if (flat) {
-      parallel_for(y.numel(), kernels::kChunk, [=, &f](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) out[i] = f(left[i], right[i]);
-      });
-      return;
-    }
-    const Tensor wide_a = expand(a.detach(), y.shape());
-    const Tensor wide_b = expand(b.detach(), y.shape());
-    const auto nest = kernels::merge_axes<3>(y.shape(), {&y.strides(), &wide_a.strides(), &wide_b.strides()});
-    kernels::for_each_row(nest, [&](const auto& offsets, Index count, const auto& steps) {
-      T* __restrict o = out + offsets[0];
-      const T* l = left + offsets[1];
-      const T* r = right + offsets[2];
-      if (steps[1] == 1 && steps[2] == 1)
-        for (Index i = 0; i < count; ++i) o[i] = f(l[i], r[i]);
-      else if (steps[1] == 1 && steps[2] == 0)
-        for (Index i = 0; i < count; ++i) o[i] = f(l[i], *r);
+    row = [](const void* function, const void* left, Index a_step, const void* right, Index b_step, void* out,
+             Index count) {
+      const F& apply_to = *static_cast<const F*>(function);
+      const T* l = static_cast<const T*>(left);
+      const T* r = static_cast<const T*>(right);
+      T* __restrict to = static_cast<T*>(out);
+      if (a_step == 1 && b_step == 1)
+        for (Index i = 0; i < count; ++i) to[i] = apply_to(l[i], r[i]);
+      else if (a_step == 1 && b_step == 0)
+        for (Index i = 0; i < count; ++i) to[i] = apply_to(l[i], *r);
       else
-        for (Index i = 0; i < count; ++i) o[i * steps[0]] = f(l[i * steps[1]], r[i * steps[2]]);
-    });
+        for (Index i = 0; i < count; ++i) to[i] = apply_to(l[i * a_step], r[i * b_step]);
+    };
   });
+  run_binary(a, b, y, &f, row);
   return y;
 }
 

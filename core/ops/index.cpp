@@ -86,8 +86,8 @@ struct ScatterAdd {
   int axis;
   Tensor index;
   Tensor forward(Saver<0>&, const Tensor& x, const Tensor& source) {
-    Tensor y = clone(x.detach());
-    const Tensor more = contiguous(source.detach());
+    Tensor y = clone(x);
+    const Tensor more = contiguous(source);
     with_type<true>(x.dtype(), kName, [&]<class T>() {
       for_each_indexed(y, axis, index, [&](Index from, Index to) { y.mutable_ptr<T>()[to] += more.ptr<T>()[from]; });
     });
@@ -133,7 +133,7 @@ struct IndexSelect {
   Shape shape = {};
   Tensor forward(Saver<0>&, const Tensor& input) {
     shape = input.shape();
-    const Tensor x = contiguous(input.detach());
+    const Tensor x = contiguous(input);
     Shape to = shape;
     to[axis] = index.numel();
     Tensor y = empty(to, x.dtype());
@@ -182,7 +182,7 @@ struct IndexAdd {
   Tensor index;
   Shape shape;
   Tensor forward(Saver<0>&, const Tensor& input) {
-    const Tensor dy = contiguous(input.detach());
+    const Tensor dy = contiguous(input);
     Tensor dx = zeros(shape, dy.dtype());
     const Around around(shape, axis);
     const Index count = index.numel();

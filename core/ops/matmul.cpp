@@ -16,7 +16,7 @@ struct Matrix {
   bool transposed = false;
   Index stride = 1;
 
-  explicit Matrix(const Tensor& x) : dense(x.detach()) {
+  explicit Matrix(const Tensor& x) : dense(x) {
     const int r = x.rank();
     if (readable(x.size(-2), x.strides()[r - 2], x.size(-1), x.strides()[r - 1])) {
       stride = std::max(x.strides()[r - 2], x.size(-1));
@@ -24,7 +24,7 @@ struct Matrix {
       transposed = true;
       stride = std::max(x.strides()[r - 1], x.size(-2));
     } else {
-      dense = clone(x.detach());
+      dense = clone(x);
       stride = std::max<Index>(x.size(-1), 1);
     }
   }
@@ -180,9 +180,9 @@ struct Linear {
     const Index in = shape.back(), out = weight.shape()[0];
     shape[shape.rank() - 1] = out;
     Tensor y = empty(shape, x.dtype());
-    const Tensor dense = contiguous(x.detach());
+    const Tensor dense = contiguous(x);
     const Matrix matrix(weight);
-    const Tensor start = contiguous(bias.detach());
+    const Tensor start = contiguous(bias);
     with_type<false>(x.dtype(), kName, [&]<class T>() {
       kernels::gemm(false, !matrix.transposed, y.numel() / std::max<Index>(out, 1), out, in, dense.ptr<T>(),
                     std::max<Index>(in, 1), matrix.dense.ptr<T>(), matrix.stride, y.mutable_ptr<T>(), std::max<Index>(out, 1), false,

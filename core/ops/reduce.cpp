@@ -126,7 +126,7 @@ void extreme_kernel(const T* x, T* y, Index outer, Index count, Index inner, con
 template <class Kernel>
 Tensor reduce_runs(const Tensor& x, Axes axes, bool keepdim, const Kernel& kernel) {
   const Shape result = reduced(x.shape(), axes, keepdim);
-  Tensor y = contiguous(x.detach());
+  Tensor y = contiguous(x);
   bool first_run = true;
   while (!axes.empty()) {
     const int last = axes.back();
@@ -281,7 +281,7 @@ struct ArgExtreme {
   bool keepdim;
 
   Tensor forward(Saver<0>&, const Tensor& input) {
-    const Tensor x = contiguous(input.detach());
+    const Tensor x = contiguous(input);
     const Index count = x.shape()[axis];
     const Shape shape = reduced(x.shape(), {axis}, keepdim);
     GRADUS_CHECK(count > 0 || shape.numel() == 0, fmt::format("{}: no elements to choose from in {}", kName, describe(x)));
