@@ -16,7 +16,7 @@ Rng own_stream(Rng& rng) {
 }  // namespace
 
 Dropout::Dropout(double p, Rng& rng) : p_(p), rng_(own_stream(rng)) {
-  GRADUS_CHECK(p >= 0 && p <= 1, fmt::format("Dropout: p must be in [0, 1], got {}", p));
+  GRADUS_CHECK(p >= 0 && p < 1, fmt::format("Dropout: p must be in [0, 1), got {}", p));
 }
 
 Tensor Dropout::operator()(const Tensor& x) const { return training && p_ > 0 ? dropout(x, p_, rng_) : x; }

@@ -9,7 +9,7 @@ namespace gradus::nn {
 /// While training, zeroes each element with probability p and scales the others by 1 / (1 - p); else x itself.
 class Dropout {
  public:
-  /// p in [0, 1]. Takes a random stream of its own from `rng`, which advances, so that layers do not depend on the
+  /// p in [0, 1). Takes a random stream of its own from `rng`, which advances, so that layers do not depend on the
   /// order of each other's calls.
   Dropout(double p, Rng& rng);
 

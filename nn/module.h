@@ -33,7 +33,7 @@ class Parameter {
  public:
   Parameter() = default;
   /// Takes the tensor over: a floating leaf, from now on requiring gradients. The tensor of another Parameter may be
-  /// given to tie the two: `Parameter(other.weight)`.
+  /// given to tie the two: `Parameter(other.weight.tensor())`.
   explicit Parameter(Tensor value);
   Parameter(Parameter&&) noexcept = default;
   Parameter& operator=(Parameter&&) noexcept = default;

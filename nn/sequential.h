@@ -14,8 +14,10 @@ namespace gradus::nn {
 /// Owns one module of any type: what a list of different layers is made of.
 class AnyModule {
  public:
-  template <Module T>
-  requires(!std::same_as<T, AnyModule>) AnyModule(T module) : holder_(std::make_unique<Holder<T>>(std::move(module))) {}
+  // In this order: asking whether AnyModule itself is a Module would ask for this constructor again.
+  template <class T>
+  requires(!std::same_as<T, AnyModule> && Module<T>) AnyModule(T module)
+      : holder_(std::make_unique<Holder<T>>(std::move(module))) {}
 
   Tensor operator()(const Tensor& x) const { return holder_->forward(x); }
   void visit(const std::string& path, Visitor& visitor) const { holder_->visit(path, visitor); }
@@ -48,8 +50,9 @@ struct Sequential {
   std::vector<AnyModule> layers;
 
   Sequential() = default;
-  template <Module... Layers>
-  requires(sizeof...(Layers) > 1 || !(std::same_as<Layers, Sequential> || ...)) explicit Sequential(Layers... modules) {
+  template <class... Layers>
+  requires((sizeof...(Layers) > 1 || !(std::same_as<Layers, Sequential> || ...)) &&
+           (Module<Layers> && ...)) explicit Sequential(Layers... modules) {
     layers.reserve(sizeof...(modules));
     (layers.emplace_back(std::move(modules)), ...);
   }

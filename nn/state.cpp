@@ -44,7 +44,9 @@ void load_all(const std::vector<StateEntry>& entries, const NamedTensors& state,
     if (!given.emplace(name, &tensor).second) twice.add(fmt::format("\"{}\"", name));
 
   std::vector<std::pair<Tensor, Tensor>> copies;  // to, from
-  for (const auto& [name, own, trained] : entries) {
+  for (const auto& entry : entries) {
+    const std::string& name = entry.name;
+    const Tensor& own = entry.tensor;
     const auto found = given.find(name);
     if (found == given.end()) {
       missing.add(fmt::format("\"{}\"  {}", name, kind(own)));
