@@ -9,6 +9,15 @@
 
 namespace gradus::data {
 
+namespace {
+
+void fetch_ahead(std::span<const std::uint8_t> bytes) {
+  constexpr std::size_t kCacheLine = 64;
+  for (std::size_t at = 0; at < bytes.size(); at += kCacheLine) __builtin_prefetch(bytes.data() + at);
+}
+
+}  // namespace
+
 void check_images(const Images& images, Index classes, const std::string& image_file, const std::string& label_file) {
   const auto labels = static_cast<Index>(images.labels.size());
   GRADUS_CHECK(images.count > 0 && images.features() > 0,
@@ -27,16 +36,14 @@ void check_images(const Images& images, Index classes, const std::string& image_
                            label_file, wrong - images.labels.begin(), labels, *wrong, classes - 1));
 }
 
-std::array<float, 256> Normalization::table() const {
-  GRADUS_CHECK(std > 0, fmt::format("Normalization: std is {}; expected more than 0", std));
-  std::array<float, 256> values;
-  for (std::size_t byte = 0; byte < values.size(); ++byte)
-    values[byte] = static_cast<float>((static_cast<double>(byte) / 255 - mean) / std);
-  return values;
+void Normalization::apply(std::span<const std::uint8_t> bytes, float* out) const {
+  const auto m = static_cast<float>(mean), s = static_cast<float>(std);
+  for (std::size_t i = 0; i < bytes.size(); ++i) out[i] = (static_cast<float>(bytes[i]) / 255.0F - m) / s;
 }
 
 ImageDataset::ImageDataset(Images images, Normalization normalization)
-    : images_(std::move(images)), normalization_(normalization), table_(normalization.table()) {
+    : images_(std::move(images)), normalization_(normalization) {
+  GRADUS_CHECK(normalization.std > 0, fmt::format("ImageDataset: std is {}; expected more than 0", normalization.std));
   check_images(images_, 256, "ImageDataset", "ImageDataset");
 }
 
@@ -48,9 +55,12 @@ void ImageDataset::fill(std::span<const Index> indices, Batch& batch) const {
   check_fill("ImageDataset", size(), indices, batch);
   auto* x = batch.x.mutable_data<float>().data();
   auto* y = batch.y.mutable_data<Index>().data();
-  for (const Index index : indices) {
-    for (const std::uint8_t pixel : images_.image(index)) *x++ = table_[pixel];
-    *y++ = images_.labels[static_cast<std::size_t>(index)];
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    // A random image is in no cache: waiting for memory would take twice as long as the arithmetic.
+    if (i + 1 < indices.size()) fetch_ahead(images_.image(indices[i + 1]));
+    normalization_.apply(images_.image(indices[i]), x);
+    x += images_.features();
+    *y++ = images_.labels[static_cast<std::size_t>(indices[i])];
   }
 }
 

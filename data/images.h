@@ -4,7 +4,6 @@
 #include "core/tensor.h"
 #include "data/dataset.h"
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -29,12 +28,13 @@ struct Images {
 /// Error unless there is an image, one label each, and every label is in [0, classes). The names are for messages.
 void check_images(const Images& images, Index classes, const std::string& image_file, const std::string& label_file);
 
-/// How a byte becomes a number: (byte / 255 - mean) / std.
+/// How a byte becomes a number: (byte / 255 - mean) / std, in f32 and in this order, as torchvision has it.
 struct Normalization {
   double mean = 0;
   double std = 1;
 
-  std::array<float, 256> table() const;
+  /// Writes one number for each byte.
+  void apply(std::span<const std::uint8_t> bytes, float* out) const;
 };
 
 /// Batches of normalized images: x f32 [batch, rows * cols], y i64 [batch].
@@ -52,7 +52,6 @@ class ImageDataset {
  private:
   Images images_;
   Normalization normalization_;
-  std::array<float, 256> table_;
 };
 
 }  // namespace gradus::data
