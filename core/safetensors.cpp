@@ -1,22 +1,22 @@
 #include "core/safetensors.h"
 
+#include "core/error.h"
+#include "core/file.h"
+#include "core/ops.h"
+
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <span>
 #include <string_view>
 #include <tuple>
-
-#include "core/error.h"
-#include "core/file.h"
-#include "core/ops.h"
 
 namespace gradus {
 namespace {

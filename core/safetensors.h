@@ -3,12 +3,12 @@
 // says why.
 #pragma once
 
+#include "core/named.h"
+
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
-
-#include "core/named.h"
 
 namespace gradus {
 
