@@ -5,11 +5,11 @@
 //   normal    both halves of one block
 #include "core/random.h"
 
-#include <cmath>
-#include <numbers>
-
 #include "core/error.h"
 #include "core/philox.h"
+
+#include <cmath>
+#include <numbers>
 
 namespace gradus {
 

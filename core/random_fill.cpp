@@ -2,6 +2,12 @@
 //
 // A fill reserves its blocks at once and element i reads a fixed place in them, so any number of threads gives the same
 // bits. f32 uses one word an element (four elements a block), f64 one half (two elements a block).
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/philox.h"
+#include "core/random.h"
+#include "core/tensor.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -9,12 +15,6 @@
 #include <numbers>
 #include <type_traits>
 #include <utility>
-
-#include "core/error.h"
-#include "core/parallel.h"
-#include "core/philox.h"
-#include "core/random.h"
-#include "core/tensor.h"
 
 namespace gradus {
 

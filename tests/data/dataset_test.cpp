@@ -94,7 +94,8 @@ TEST_CASE("ImageDataset normalizes pixels") {
   CHECK(batch.y.dtype() == DType::i64);
   CHECK(batch.y.to_vector() == std::vector<double>{4, 9});
   CHECK_THROWS_WITH(take(dataset, {2}), Contains("ImageDataset: example 2 does not exist"));
-  CHECK_THROWS_WITH(ImageDataset(two_images(), {.mean = 0, .std = 0}), Contains("ImageDataset: std is 0; expected more than 0"));
+  CHECK_THROWS_WITH(ImageDataset(two_images(), {.mean = 0, .std = 0}),
+                    Contains("ImageDataset: std is 0; expected more than 0"));
 }
 
 TEST_CASE("check_images names the label that is out of range") {

@@ -7,8 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <filesystem>
-#include <numeric>
 
 using namespace gradus;
 using namespace gradus::data;
