@@ -87,7 +87,7 @@ GradcheckResult run_gradcheck(Tensor (*call)(const void*, const Tensors&), const
                  fmt::format("gradcheck: inputs must be f64, got {}\n  hint: convert with to(x, DType::f64)", describe(input)));
   const EnableGrad recording;
   Rng rng = Rng(options.seed).split("gradcheck");
-  const Tensor output = call(function, inputs);
+  const Tensor output = call(function, leaves(inputs));
   const Tensor weights = randn(output.shape(), rng, DType::f64);
   Scalar scalar_function = [=](const Tensors& in) { return sum(call(function, in) * weights); };
 

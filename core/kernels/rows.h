@@ -44,12 +44,18 @@ T row_sum(Index count, const F& f) {
   return lanes[0];
 }
 
-// log sum exp of a row; -infinity for a row of -infinity.
+/// log sum exp of a row in two parts, so that differences to large logits keep their precision.
 template <class T>
-T row_logsumexp(const T* x, Index count) {
+struct LogSumExp {
+  T top;      // the largest element
+  T log_sum;  // log of the sum of exp(x - top)
+};
+
+template <class T>
+LogSumExp<T> row_logsumexp(const T* x, Index count) {
   const T top = row_max(x, count);
-  if (std::isinf(top)) return top;
-  return top + std::log(row_sum<T>(count, [=](Index i) { return math::exp(x[i] - top); }));
+  if (std::isinf(top)) return {top, T(0)};  // a row of -infinity
+  return {top, std::log(row_sum<T>(count, [=](Index i) { return math::exp(x[i] - top); }))};
 }
 
 }  // namespace gradus::kernels

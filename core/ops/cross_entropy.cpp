@@ -74,17 +74,18 @@ struct CrossEntropy {
         std::vector<T> share(plain() ? 0 : static_cast<std::size_t>(classes));
         for (Index row = begin; row < end; ++row) {
           const T* x = logits.ptr<T>() + row * classes;
-          T& lse = shift.mutable_ptr<T>()[row];
           T& loss = losses.mutable_ptr<T>()[row];
-          lse = row_logsumexp(x, classes);
+          const auto lse = row_logsumexp(x, classes);
+          const auto nll = [=](Index c) { return lse.log_sum - (x[c] - lse.top); };
+          shift.mutable_ptr<T>()[row] = lse.top + lse.log_sum;
           if (targets.ignored(row)) {
             loss = 0;
           } else if (plain()) {
-            loss = lse - x[targets.target.ptr<Index>()[row]];
+            loss = nll(targets.target.ptr<Index>()[row]);
           } else {
             targets.write_row(row, classes, share.data());
             const T* a = share.data();
-            loss = row_sum<T>(classes, [=](Index c) { return a[c] == T(0) ? T(0) : a[c] * (lse - x[c]); });
+            loss = row_sum<T>(classes, [=](Index c) { return a[c] == T(0) ? T(0) : a[c] * nll(c); });
           }
         }
       });

@@ -102,8 +102,8 @@ struct LogSoftmax {
     const Index columns = x.shape().back();
     with_type<false>(x.dtype(), kName, [&]<class T>() {
       for_each_line<T>(x, y, [=](Index, const T* in, T* out) {
-        const T shift = row_logsumexp(in, columns);
-        for (Index i = 0; i < columns; ++i) out[i] = in[i] - shift;
+        const auto [top, log_sum] = row_logsumexp(in, columns);
+        for (Index i = 0; i < columns; ++i) out[i] = (in[i] - top) - log_sum;
       });
     });
     save(y);

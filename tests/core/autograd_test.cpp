@@ -41,6 +41,23 @@ struct WrongShape {
   Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {dy}; }
 };
 
+struct Wrong {
+  static constexpr std::string_view kName = "wrong";
+  static constexpr int kSaved = 1;
+  Tensor forward(Saver<1>& save, const Tensor& x) const {
+    save(x);
+    return x * x;
+  }
+  Grads<1> vjp(const Saved<1>& saved, const Tensor& dy, Needs<1>) const { return {dy * saved[0]}; }
+};
+
+struct Throws {
+  static constexpr std::string_view kName = "throws";
+  static constexpr int kSaved = 0;
+  Tensor forward(Saver<0>&, const Tensor& x) const { return x * 1.0; }
+  Grads<1> vjp(const Saved<0>&, const Tensor&, Needs<1>) const { fail("throws: on purpose"); }
+};
+
 }  // namespace
 
 TEST_CASE("backward adds into leaves, and a second one accumulates") {
@@ -186,15 +203,6 @@ TEST_CASE("a vjp with a wrong shape is caught at the leaf") {
 }
 
 TEST_CASE("gradcheck finds a wrong gradient and refuses f32") {
-  struct Wrong {
-    static constexpr std::string_view kName = "wrong";
-    static constexpr int kSaved = 1;
-    Tensor forward(Saver<1>& save, const Tensor& x) const {
-      save(x);
-      return x * x;
-    }
-    Grads<1> vjp(const Saved<1>& saved, const Tensor& dy, Needs<1>) const { return {dy * saved[0]}; }
-  };
   const auto call = [](const Tensors& in) { return apply(Wrong{}, in[0]); };
   const auto result = gradcheck(call, {tensor({1, 2}, DType::f64)}, {.full = true});
   CHECK_FALSE(result.ok);
@@ -203,12 +211,6 @@ TEST_CASE("gradcheck finds a wrong gradient and refuses f32") {
 }
 
 TEST_CASE("an exception in a vjp leaves the engine usable") {
-  struct Throws {
-    static constexpr std::string_view kName = "throws";
-    static constexpr int kSaved = 0;
-    Tensor forward(Saver<0>&, const Tensor& x) const { return x * 1.0; }
-    Grads<1> vjp(const Saved<0>&, const Tensor&, Needs<1>) const { fail("throws: on purpose"); }
-  };
   Tensor x = leaf({1, 2});
   const Tensor h = x * 2.0;
   CHECK_THROWS_WITH(backward(sum(h + apply(Throws{}, h)), {.retain_graph = true}), Catch::Contains("on purpose"));
