@@ -122,6 +122,7 @@ class Rule : public Optimizer {
       : parameters_(std::move(parameters)), defaults_(std::move(options)), entries_(parameters_.size()) {
     detail::check_parameters(Derived::kName, parameters_);
     check_options(Derived::kName, defaults_);
+    for (const NamedTensor& parameter : parameters_) check_one(defaults_, parameter);
   }
 
   std::string_view name() const override { return Derived::kName; }
@@ -146,6 +147,7 @@ class Rule : public Optimizer {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       if (!where(std::as_const(parameters_[i]))) continue;
       if (entries_[i].group != 0) detail::fail_group_overlap(Derived::kName, parameters_[i].name);
+      check_one(options, parameters_[i]);
       members.push_back(i);
     }
     if (members.empty()) detail::fail_group_empty(Derived::kName, parameters_);
@@ -222,8 +224,8 @@ class Rule : public Optimizer {
 
   /// Of group g in this step, lr scaled; for before_step().
   const Options& group_options(const Item& item) const { return resolved_[static_cast<std::size_t>(item.group)]; }
-  double current_lr_scale() const { return lr_scale_; }
-  detail::Entry& entry(Index i) { return entries_[static_cast<std::size_t>(i)]; }
+  /// Of parameters in no group in this step, lr scaled.
+  const Options& default_options() const { return resolved_[0]; }
 
  private:
   Derived& derived() { return static_cast<Derived&>(*this); }
@@ -240,6 +242,12 @@ class Rule : public Optimizer {
     } else if constexpr (requires { Derived::kSlots; }) {
       for (const char* name : Derived::kSlots) list.add(name);
     }
+  }
+
+  /// A method may refuse parameters it cannot update, in a static check_parameter(options, NamedTensor).
+  static void check_one(const Options& options, const NamedTensor& parameter) {
+    if constexpr (requires { Derived::check_parameter(options, parameter); })
+      Derived::check_parameter(options, parameter);
   }
 
   void collect_items() {
