@@ -75,7 +75,7 @@ void complain(const std::string& name, const std::string& message) {
     if (message[i] == '\n' && i + 1 < message.size() && message[i + 1] != ' ') text += "  ";
   }
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  fmt::print(stderr, "{}\n", text);
+  std::fputs((text + "\n").c_str(), stderr);  // fmt::print would throw when even this cannot be written
 }
 
 int guarded(const std::string& name, int (*body)(void*), void* context) {
@@ -274,11 +274,11 @@ int Cli::run(int argc, const char* const* argv, int (*body)(void*), void* contex
   };
   const auto print = [&](std::string text) {
     while (!text.empty() && text.back() == '\n') text.pop_back();
-    const auto body = [](void* lines) {
+    const auto put = [](void* lines) {
       fmt::print("{}\n", *static_cast<std::string*>(lines));
       return 0;
     };
-    return guarded(name, body, &text);
+    return guarded(name, put, &text);
   };
   try {
     std::vector<std::string> arguments;

@@ -58,24 +58,24 @@ std::string next_run_folder(const std::string& base) {
   }
 }
 
-RunFolder::RunFolder(std::string path, const std::string& config, const RunFolderOptions& options)
-    : path_(std::move(path)) {
-  if (holds_run(path_) && !options.overwrite)
+RunFolder::RunFolder(std::string path, bool overwrite) : path_(std::move(path)) {
+  if (holds_run(path_) && !overwrite)
     fail(
         fmt::format("run folder \"{}\" holds {}\n  nothing was changed\n"
                     "  hint: choose another folder with --out, or give --overwrite to replace it",
                     path_, describe_run(path_)));
-
   std::error_code error;
   fs::create_directories(path_, error);
-  // An existing path that is no folder gives no error above on some systems; the status decides.
-  if (error || !fs::is_directory(path_))
+  if (error || !fs::is_directory(path_, error))
     fail(fmt::format("cannot make the run folder \"{}\": {}\n  hint: choose another one with --out", path_,
-                     error ? error.message() : reason(ENOTDIR)));
+                     reason(error ? error.value() : ENOTDIR)));
+}
 
-  // The new settings first: if even these cannot be written, an old run is still whole.
+void RunFolder::begin(const std::string& config, const std::vector<std::string>& outputs) {
+  // The settings first: if even these cannot be written, an old run is still whole.
   write_file(file(std::string(kConfig)), config);
-  for (const auto& name : options.outputs) fs::remove(file(name), error);
+  std::error_code ignored;
+  for (const auto& name : outputs) fs::remove(file(name), ignored);
   const std::string metrics = file(std::string(kMetrics));
   metrics_ = detail::Descriptor(::open(metrics.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
   if (!metrics_.is_open()) fail(fmt::format("cannot write \"{}\": {}", metrics, reason(errno)));

@@ -14,16 +14,15 @@ namespace gradus::apps {
 /// The first of base-1, base-2, ... that holds no run yet.
 std::string next_run_folder(const std::string& base);
 
-struct RunFolderOptions {
-  bool overwrite = false;
-  std::vector<std::string> outputs;  // files the app will write besides; --overwrite removes those of the old run
-};
-
 class RunFolder {
  public:
-  /// Makes the folder and writes `config` into it: fails before the training rather than after it when the folder is
-  /// not writable or the disk is full. A folder that holds a run is refused, untouched, unless `overwrite`.
-  RunFolder(std::string path, const std::string& config, const RunFolderOptions& options = {});
+  /// Makes the folder, so that one which cannot be made is known before the work. A folder that holds a run is refused
+  /// unless `overwrite`. Changes nothing in it yet.
+  explicit RunFolder(std::string path, bool overwrite = false);
+
+  /// The run begins: writes config.json and an empty metrics.jsonl. Of a run to overwrite, `outputs`, the files that
+  /// the app will write later, are removed.
+  void begin(const std::string& config, const std::vector<std::string>& outputs = {});
 
   const std::string& path() const { return path_; }
   /// The path of a file inside.
