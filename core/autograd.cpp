@@ -1,20 +1,20 @@
 #include "core/autograd.h"
 
+#include "core/leaf.h"
+#include "core/ops.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
 #include <string>
 
-#include "core/leaf.h"
-#include "core/ops.h"
-
 namespace gradus {
 namespace detail {
 namespace {
 
-// Nodes whose last reference went away, waiting to be freed. Freeing one may add its inputs: a list, not recursion, so that
-// a chain of a million ops needs no stack.
+// Nodes whose last reference went away, waiting to be freed. Freeing one may add its inputs: a list, not recursion, so
+// that a chain of a million ops needs no stack.
 thread_local Node* graveyard = nullptr;
 thread_local bool digging = false;
 
@@ -23,7 +23,8 @@ std::atomic<std::uint64_t> passes{0};
 }  // namespace
 
 void Node::release() noexcept {
-  if (references.load(std::memory_order_acquire) != 1 && references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (references.load(std::memory_order_acquire) != 1 && references.fetch_sub(1, std::memory_order_acq_rel) != 1)
+    return;
   next_dead = graveyard;
   graveyard = this;
   if (digging) return;
@@ -60,10 +61,11 @@ void detach_saved_outputs(SavedSlot* slots, int count, const Tensor& output) {
 const Tensor& read_saved(const SavedSlot& slot, int position, const Node& node) {
   if (slot.tensor.defined() && slot.tensor.impl()->storage->version != slot.version) [[unlikely]] {
     const Storage* storage = slot.tensor.impl()->storage;
-    fail(fmt::format("backward: {} changed {} after {} saved it (slot {}, version {}, now {})\n  hint: call backward before "
-                     "the change, or give the op a clone",
-                     storage->last_writer ? storage->last_writer : "something", describe(slot.tensor), node.name(),
-                     position, slot.version, storage->version));
+    fail(fmt::format(
+        "backward: {} changed {} after {} saved it (slot {}, version {}, now {})\n  hint: call backward before "
+        "the change, or give the op a clone",
+        storage->last_writer ? storage->last_writer : "something", describe(slot.tensor), node.name(), position,
+        slot.version, storage->version));
   }
   return slot.tensor;
 }
@@ -76,7 +78,8 @@ Tensor reattach(const Tensor& saved, Node& node) {
 }
 
 void fail_once_differentiable(std::string_view op) {
-  fail(fmt::format("backward: {} can be differentiated only once, but create_graph asks for its derivative's graph", op));
+  fail(fmt::format("backward: {} can be differentiated only once, but create_graph asks for its derivative's graph",
+                   op));
 }
 
 void fail_reference_inputs(std::string_view op) {
@@ -104,7 +107,8 @@ bool exclusively_owned(const Tensor& x) {
          x.impl()->storage->references.load(std::memory_order_acquire) == 1 && x.impl()->node == nullptr;
 }
 
-// sum += addend. The first gradient to arrive is kept, not copied; later ones are added in place where nobody else looks.
+// sum += addend. The first gradient to arrive is kept, not copied; later ones are added in place where nobody else
+// looks.
 void accumulate(Tensor& sum, Tensor&& addend, bool create_graph) {
   if (!sum.defined()) {
     sum = std::move(addend);
@@ -117,11 +121,12 @@ void accumulate(Tensor& sum, Tensor&& addend, bool create_graph) {
 
 void store_in_leaf(LeafNode& leaf, Tensor&& gradient, bool create_graph) {
   if (!leaf.leaf) return;  // nobody holds the tensor any more
-  GRADUS_CHECK(gradient.shape() == leaf.leaf->shape && gradient.dtype() == leaf.leaf->dtype,
-               fmt::format("backward: a gradient of {} arrived for {} {}{}\n  hint: does some vjp return a gradient that is "
-                           "not shaped like its input?",
-                           describe(gradient), name_of(leaf.leaf->dtype), to_string(leaf.leaf->shape),
-                           leaf.label.empty() ? "" : " \"" + leaf.label + "\""));
+  GRADUS_CHECK(
+      gradient.shape() == leaf.leaf->shape && gradient.dtype() == leaf.leaf->dtype,
+      fmt::format("backward: a gradient of {} arrived for {} {}{}\n  hint: does some vjp return a gradient that is "
+                  "not shaped like its input?",
+                  describe(gradient), name_of(leaf.leaf->dtype), to_string(leaf.leaf->shape),
+                  leaf.label.empty() ? "" : " \"" + leaf.label + "\""));
   accumulate(leaf.gradient, std::move(gradient), create_graph);
   if (!create_graph && !exclusively_owned(leaf.gradient)) leaf.gradient = clone(leaf.gradient);
   leaf.gradient.set_tag(MemTag::gradient);
@@ -212,7 +217,8 @@ class Pass {
     }
   }
 
-  // In grad(): marks the nodes that some wanted input lies below, by a walk from the outputs in topological order and back.
+  // In grad(): marks the nodes that some wanted input lies below, by a walk from the outputs in topological order and
+  // back.
   void find_needed(const Tensors& outputs) {
     std::vector<std::int32_t> pending;
     pending.reserve(visited_.size());
@@ -305,10 +311,11 @@ class Pass {
 
 void check_output(const Tensor& output, const Tensor& gradient, const char* op) {
   GRADUS_CHECK(output.defined(), fmt::format("{}: the output is an empty tensor handle", op));
-  GRADUS_CHECK(output.requires_grad(),
-               fmt::format("{}: {} does not depend on anything that requires grad\n  hint: was it computed under NoGrad, from "
-                           "detached tensors, or through argmax or a comparison?",
-                           op, describe(output)));
+  GRADUS_CHECK(
+      output.requires_grad(),
+      fmt::format("{}: {} does not depend on anything that requires grad\n  hint: was it computed under NoGrad, from "
+                  "detached tensors, or through argmax or a comparison?",
+                  op, describe(output)));
   GRADUS_CHECK(gradient.shape() == output.shape() && gradient.dtype() == output.dtype(),
                fmt::format("{}: the incoming gradient does not match the output\n  output: {}\n  gradient: {}", op,
                            describe(output), describe(gradient)));
@@ -316,10 +323,11 @@ void check_output(const Tensor& output, const Tensor& gradient, const char* op) 
 
 Tensor ones_for(const Tensor& output, const char* op) {
   GRADUS_CHECK(output.defined(), fmt::format("{}: the output is an empty tensor handle", op));
-  GRADUS_CHECK(output.numel() == 1,
-               fmt::format("{}: only a one-element output has an implied gradient, got {}\n  hint: reduce with sum or mean, or "
-                           "pass the gradient",
-                           op, describe(output)));
+  GRADUS_CHECK(
+      output.numel() == 1,
+      fmt::format("{}: only a one-element output has an implied gradient, got {}\n  hint: reduce with sum or mean, or "
+                  "pass the gradient",
+                  op, describe(output)));
   return ones_like(output);
 }
 
@@ -344,9 +352,7 @@ void detail::reference_vjp(Tensor (*call)(const void*, std::span<const Tensor>),
     if ((needs >> i) & 1U) grads[i] = pass.captured(next++);
 }
 
-void backward(const Tensor& loss, BackwardOptions options) {
-  backward(loss, ones_for(loss, "backward"), options);
-}
+void backward(const Tensor& loss, BackwardOptions options) { backward(loss, ones_for(loss, "backward"), options); }
 
 void backward(const Tensor& output, const Tensor& gradient, BackwardOptions options) {
   check_output(output, gradient, "backward");
@@ -372,10 +378,11 @@ Tensors grad(const Tensors& outputs, const Tensors& inputs, GradOptions options,
   Tensors result;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     result.push_back(pass.captured(i));
-    GRADUS_CHECK(result.back().defined() || options.allow_unused,
-                 fmt::format("grad: no output depends on input {} ({})\n  hint: pass {{.allow_unused = true}} to get an empty "
-                             "tensor for it",
-                             i, describe(inputs[i])));
+    GRADUS_CHECK(
+        result.back().defined() || options.allow_unused,
+        fmt::format("grad: no output depends on input {} ({})\n  hint: pass {{.allow_unused = true}} to get an empty "
+                    "tensor for it",
+                    i, describe(inputs[i])));
   }
   return result;
 }

@@ -1,4 +1,5 @@
-// Reverse-mode differentiation, define-by-run: ops run at once, and a node is recorded when some input needs a gradient.
+// Reverse-mode differentiation, define-by-run: ops run at once, and a node is recorded when some input needs a
+// gradient.
 //
 // An op is a small struct (docs/adding_an_op.md):
 //
@@ -10,10 +11,12 @@
 //   };
 //   Tensor square(const Tensor& x) { return apply(Square{}, x); }
 //
-// vjp is written in the library's own ops, so gradients of gradients come free. A fused op may call kernels in vjp; it then
-// defines `Tensor reference(inputs...) const` in ordinary ops, which is differentiated instead under create_graph, and saves
-// its inputs, in order, in its first slots.
+// vjp is written in the library's own ops, so gradients of gradients come free. A fused op may call kernels in vjp; it
+// then defines `Tensor reference(inputs...) const` in ordinary ops, which is differentiated instead under create_graph,
+// and saves its inputs, in order, in its first slots.
 #pragma once
+
+#include "core/tensor.h"
 
 #include <array>
 #include <atomic>
@@ -23,8 +26,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include "core/tensor.h"
 
 namespace gradus {
 
@@ -114,8 +115,8 @@ struct SavedSlot {
 /// What an op left behind. Intrusively counted; lives in the pool. Nodes are freed iteratively, however long the chain.
 struct Node {
   std::atomic<std::int32_t> references{1};
-  std::int32_t pending = 0;   // gradients still to come, during a backward pass
-  std::int32_t capture = 0;   // 1 + position in the inputs of grad(), or 0
+  std::int32_t pending = 0;  // gradients still to come, during a backward pass
+  std::int32_t capture = 0;  // 1 + position in the inputs of grad(), or 0
   std::int32_t edge_count = 0;
   std::uint64_t mark = 0;     // the last backward pass that visited
   Node** edges = nullptr;     // one per input, null where no gradient is needed; owning
@@ -246,7 +247,8 @@ struct OpNode final : Node {
             [](const void* self, std::span<const Tensor> in) {
               return [&]<std::size_t... I>(std::index_sequence<I...>) {
                 return static_cast<const Op*>(self)->reference(in[I]...);
-              }(std::make_index_sequence<N>{});
+              }
+              (std::make_index_sequence<N>{});
             },
             &op, tensors, dy, grads, needs);
         return;

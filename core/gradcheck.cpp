@@ -1,12 +1,12 @@
 #include "core/gradcheck.h"
 
+#include "core/ops.h"
+#include "core/random.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
 #include <functional>
-
-#include "core/ops.h"
-#include "core/random.h"
 
 namespace gradus::detail {
 namespace {
@@ -55,7 +55,8 @@ GradcheckResult compare(const Scalar& f, const Tensors& inputs, const Tensors& g
   return {false, fmt::format("{}: backward gives {:.9g}, central differences give {:.9g}", where, analytic, numeric)};
 }
 
-GradcheckResult check_scalar(const Scalar& f, const Tensors& inputs, const GradcheckOptions& options, int order, Rng& rng) {
+GradcheckResult check_scalar(const Scalar& f, const Tensors& inputs, const GradcheckOptions& options, int order,
+                             Rng& rng) {
   const Tensors points = leaves(inputs);
   const Tensor value = f(points);
   const Tensors wanted = floating(points);
@@ -71,8 +72,8 @@ GradcheckResult check_scalar(const Scalar& f, const Tensors& inputs, const Gradc
       Tensors unit;
       for (const Tensor& input : wanted) unit.push_back(zeros(input.shape(), DType::f64));
       unit[k].mutable_data<double>()[static_cast<std::size_t>(i)] = 1;
-      const auto result = compare(f, inputs, gradients, unit, options,
-                                  fmt::format("order {}, input {}, element {}", order, k, i));
+      const auto result =
+          compare(f, inputs, gradients, unit, options, fmt::format("order {}, input {}, element {}", order, k, i));
       if (!result) return result;
     }
   return {};
@@ -83,8 +84,9 @@ GradcheckResult check_scalar(const Scalar& f, const Tensors& inputs, const Gradc
 GradcheckResult run_gradcheck(Tensor (*call)(const void*, const Tensors&), const void* function, const Tensors& inputs,
                               const GradcheckOptions& options) {
   for (const Tensor& input : inputs)
-    GRADUS_CHECK(input.dtype() == DType::f64 || input.dtype() == DType::i64,
-                 fmt::format("gradcheck: inputs must be f64, got {}\n  hint: convert with to(x, DType::f64)", describe(input)));
+    GRADUS_CHECK(
+        input.dtype() == DType::f64 || input.dtype() == DType::i64,
+        fmt::format("gradcheck: inputs must be f64, got {}\n  hint: convert with to(x, DType::f64)", describe(input)));
   const EnableGrad recording;
   Rng rng = Rng(options.seed).split("gradcheck");
   const Tensor output = call(function, leaves(inputs));

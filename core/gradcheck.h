@@ -1,11 +1,11 @@
 // gradcheck: compares backward() with central differences. Public, because users write ops.
 #pragma once
 
+#include "core/autograd.h"
+
 #include <cstdint>
 #include <string>
 #include <type_traits>
-
-#include "core/autograd.h"
 
 namespace gradus {
 
@@ -29,12 +29,13 @@ GradcheckResult run_gradcheck(Tensor (*call)(const void* function, const Tensors
                               const Tensors& inputs, const GradcheckOptions& options);
 }
 
-/// Checks the gradients of function(const Tensors&) -> Tensor at f64 inputs; i64 inputs are passed on. Outputs of any shape
-/// are weighted by random numbers. Stay away from kinks. Throws Error for f32 inputs, whose differences say nothing.
+/// Checks the gradients of function(const Tensors&) -> Tensor at f64 inputs; i64 inputs are passed on. Outputs of any
+/// shape are weighted by random numbers. Stay away from kinks. Throws Error for f32 inputs, whose differences say
+/// nothing.
 template <class Function>
 GradcheckResult gradcheck(const Function& function, const Tensors& inputs, const GradcheckOptions& options = {}) {
-  return detail::run_gradcheck(
-      [](const void* f, const Tensors& in) { return (*static_cast<const Function*>(f))(in); }, &function, inputs, options);
+  return detail::run_gradcheck([](const void* f, const Tensors& in) { return (*static_cast<const Function*>(f))(in); },
+                               &function, inputs, options);
 }
 
 }  // namespace gradus

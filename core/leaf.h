@@ -1,9 +1,9 @@
 // What a leaf that requires grad owns: its collected gradient (Node::gradient) and its name. Internal to core.
 #pragma once
 
-#include <string>
-
 #include "core/autograd.h"
+
+#include <string>
 
 namespace gradus::detail {
 

@@ -1,5 +1,7 @@
 #include "core/memory.h"
 
+#include "core/error.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,8 +11,6 @@
 #include <new>
 #include <utility>
 #include <vector>
-
-#include "core/error.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -22,15 +22,16 @@ namespace {
 // --- size classes: multiples of 64 up to 1 KiB, then four steps per doubling -----------------------------------------
 
 constexpr std::size_t kAlign = 64;
-constexpr int kClasses = 16 + 4 * 36;          // up to 64 TiB
-constexpr std::size_t kSmall = 1024;           // blocks up to this size are carved from slabs
+constexpr int kClasses = 16 + 4 * 36;  // up to 64 TiB
+constexpr std::size_t kSmall = 1024;   // blocks up to this size are carved from slabs
 constexpr std::size_t kSlab = std::size_t{256} << 10;
-constexpr std::size_t kCacheBytes = std::size_t{1} << 20;  // a thread keeps this much of one class, and at least four blocks
+constexpr std::size_t kCacheBytes = std::size_t{1}
+                                    << 20;  // a thread keeps this much of one class, and at least four blocks
 
 int class_of(std::size_t bytes) {
   const std::size_t last = bytes == 0 ? 0 : (bytes - 1) / kAlign;  // number of 64-byte units, less one
   if (last < 16) return static_cast<int>(last);
-  const int log = std::bit_width(last) - 1;
+  const int log = static_cast<int>(std::bit_width(last)) - 1;
   return 16 + (log - 4) * 4 + static_cast<int>(last >> (log - 2)) - 4;
 }
 
@@ -56,7 +57,8 @@ void mark_used([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes)
 #endif
 }
 
-// --- shared state; never destroyed, so that tensors in statics may outlive everything ---------------------------------
+// --- shared state; never destroyed, so that tensors in statics may outlive everything
+// ---------------------------------
 
 struct ThreadState;
 
@@ -162,9 +164,10 @@ void* system_allocate(std::size_t bytes) {
     memory::release_cached();
     block = std::aligned_alloc(kAlign, bytes);
   }
-  GRADUS_CHECK(block, fmt::format("memory: the system has no {} bytes left ({} bytes of tensors are live)\n  hint: a smaller "
-                                  "batch or model needs less; memory::report() shows what is used for what",
-                                  bytes, memory::usage().total_live));
+  GRADUS_CHECK(block,
+               fmt::format("memory: the system has no {} bytes left ({} bytes of tensors are live)\n  hint: a smaller "
+                           "batch or model needs less; memory::report() shows what is used for what",
+                           bytes, memory::usage().total_live));
   shared.reserved.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   shared.system_allocations.fetch_add(1, std::memory_order_relaxed);
   return block;
@@ -290,7 +293,8 @@ Usage usage() {
   Usage result;
   std::array<std::int64_t, kMemTags> pending{};
   for (const ThreadState* state : *shared.threads)
-    for (std::size_t tag = 0; tag < kMemTags; ++tag) pending[tag] += state->pending[tag].load(std::memory_order_relaxed);
+    for (std::size_t tag = 0; tag < kMemTags; ++tag)
+      pending[tag] += state->pending[tag].load(std::memory_order_relaxed);
   for (std::size_t tag = 0; tag < kMemTags; ++tag) {
     result.live[tag] = shared.live[tag].load(std::memory_order_relaxed) + pending[tag];
     result.peak[tag] = std::max(shared.peak[tag].load(std::memory_order_relaxed), result.live[tag]);

@@ -1,7 +1,7 @@
 // Memory: a pool of size classes under every tensor, and an account of who uses it for what.
 //
-// A training step repeats the same sizes, so freed blocks are kept by size class (per thread, with a shared overflow) and
-// a step in steady state asks the system for nothing. Blocks are 64-byte aligned.
+// A training step repeats the same sizes, so freed blocks are kept by size class (per thread, with a shared overflow)
+// and a step in steady state asks the system for nothing. Blocks are 64-byte aligned.
 #pragma once
 
 #include <array>
@@ -24,9 +24,9 @@ struct Usage {
   std::array<std::int64_t, kMemTags> live{};  // indexed by MemTag
   std::array<std::int64_t, kMemTags> peak{};
   std::int64_t total_live = 0;
-  std::int64_t total_peak = 0;            // of the sum: at most the sum of the peaks
-  std::int64_t reserved = 0;              // taken from the system, in use or cached
-  std::int64_t system_allocations = 0;    // how often the pool went to the system since the program started
+  std::int64_t total_peak = 0;          // of the sum: at most the sum of the peaks
+  std::int64_t reserved = 0;            // taken from the system, in use or cached
+  std::int64_t system_allocations = 0;  // how often the pool went to the system since the program started
 
   std::int64_t live_of(MemTag tag) const { return live[static_cast<std::size_t>(tag)]; }
   std::int64_t peak_of(MemTag tag) const { return peak[static_cast<std::size_t>(tag)]; }
@@ -68,8 +68,8 @@ void pool_free(void* block, std::size_t bytes) noexcept;
 struct alignas(64) Storage {
   std::atomic<std::int32_t> references{1};
   MemTag tag;
-  std::uint32_t version = 0;            // how often the data changed after their making
-  const char* last_writer = nullptr;    // who changed them last: a string literal
+  std::uint32_t version = 0;          // how often the data changed after their making
+  const char* last_writer = nullptr;  // who changed them last: a string literal
   std::size_t bytes;
 
   void* data() { return this + 1; }

@@ -1,12 +1,12 @@
 // Names for things: the field lists of structs, and tensors with a name. All that nn, optim and io share.
 #pragma once
 
+#include "core/tensor.h"
+
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
-
-#include "core/tensor.h"
 
 namespace gradus {
 
@@ -19,7 +19,8 @@ struct Field {
 
 inline auto named() { return std::tuple<>(); }
 
-/// named("weight", self.weight, "bias", self.bias): the field list of a struct, as its static `fields(auto& self)` returns it.
+/// named("weight", self.weight, "bias", self.bias): the field list of a struct, as its static `fields(auto& self)`
+/// returns it.
 template <class T, class... Rest>
 auto named(const char* name, T& value, Rest&&... rest) {
   return std::tuple_cat(std::tuple(Field<T>{name, value}), named(std::forward<Rest>(rest)...));

@@ -1,19 +1,19 @@
-// How ops are listed and how they say what they must compute. One table lists every op; tests/core/ops_test.cpp walks it.
-// Internal to core and its tests.
+// How ops are listed and how they say what they must compute. One table lists every op; tests/core/ops_test.cpp walks
+// it. Internal to core and its tests.
 #pragma once
+
+#include "core/autograd.h"
+#include "core/random.h"
 
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/autograd.h"
-#include "core/random.h"
-
 namespace gradus {
 
-/// A call with its independent answer. Inputs are f64; the walker repeats it in f32, with strided inputs, and checks first
-/// and second order gradients in f64.
+/// A call with its independent answer. Inputs are f64; the walker repeats it in f32, with strided inputs, and checks
+/// first and second order gradients in f64.
 struct Sample {
   std::string label;
   Tensors inputs;

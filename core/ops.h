@@ -1,20 +1,21 @@
 // The catalogue of differentiable functions. Families live in core/ops/*.cpp, one struct an op.
 //
-// Unless said otherwise: operands share one dtype (convert with `to`), shapes broadcast by NumPy's rule, results are new
-// tensors, `axes` empty means all axes, negative axes count from the back. Wrong input throws Error.
+// Unless said otherwise: operands share one dtype (convert with `to`), shapes broadcast by NumPy's rule, results are
+// new tensors, `axes` empty means all axes, negative axes count from the back. Wrong input throws Error.
 #pragma once
-
-#include <limits>
-#include <optional>
-#include <span>
 
 #include "core/autograd.h"
 #include "core/random.h"
 #include "core/tensor.h"
 
+#include <limits>
+#include <optional>
+#include <span>
+
 namespace gradus {
 
-// --- elementwise, two operands -----------------------------------------------------------------------------------------
+// --- elementwise, two operands
+// -----------------------------------------------------------------------------------------
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
@@ -50,7 +51,8 @@ Tensor greater_equal(const Tensor& a, const Tensor& b);
 /// a where condition is not 0, else b. `condition` may have any dtype.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
-// --- elementwise, one operand ------------------------------------------------------------------------------------------
+// --- elementwise, one operand
+// ------------------------------------------------------------------------------------------
 Tensor neg(const Tensor& x);
 Tensor abs(const Tensor& x);   // gradient 0 at 0
 Tensor sign(const Tensor& x);  // sign(0) = 0
@@ -82,7 +84,8 @@ Tensor affine(const Tensor& x, double scale, double shift);
 /// Converts the dtype; gradients are converted back. Returns x itself when nothing changes.
 Tensor to(const Tensor& x, DType dtype);
 
-// --- reductions --------------------------------------------------------------------------------------------------------
+// --- reductions
+// --------------------------------------------------------------------------------------------------------
 Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
 Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
 /// Variance; divides by n - correction (1: sample variance, 0: population).
@@ -97,13 +100,14 @@ Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
 /// (sum |x|^p)^(1/p) for p >= 1; p = infinity gives the largest |x|. The gradient of the 2-norm at 0 is 0.
 Tensor norm(const Tensor& x, double p = 2, const Axes& axes = {}, bool keepdim = false);
 
-// --- shapes ------------------------------------------------------------------------------------------------------------
+// --- shapes
+// ------------------------------------------------------------------------------------------------------------
 /// The same elements in another shape; one size may be -1. A view where strides allow, else a copy.
 Tensor reshape(const Tensor& x, const Shape& shape);
 /// Joins axes first..last into one.
 Tensor flatten(const Tensor& x, int first = 0, int last = -1);
-Tensor transpose(const Tensor& x, int axis0 = -2, int axis1 = -1);        // a view
-Tensor permute(const Tensor& x, const Axes& order);                        // a view
+Tensor transpose(const Tensor& x, int axis0 = -2, int axis1 = -1);  // a view
+Tensor permute(const Tensor& x, const Axes& order);                 // a view
 /// x[start:stop:step] along one axis; negative positions count from the back, step is positive. A view.
 Tensor slice(const Tensor& x, int axis, Index start, Index stop = std::numeric_limits<Index>::max(), Index step = 1);
 /// One position along an axis, which disappears. A view.
@@ -139,23 +143,25 @@ Tensor roll(const Tensor& x, Index shift, int axis);
 Tensor triu(const Tensor& x, Index diagonal = 0);
 Tensor tril(const Tensor& x, Index diagonal = 0);
 
-// --- products ----------------------------------------------------------------------------------------------------------
+// --- products
+// ----------------------------------------------------------------------------------------------------------
 /// [..., m, k] x [..., k, n] -> [..., m, n]; batches broadcast, transposed operands cost no copy. A rank-1 operand is a
 /// row (left) or a column (right), whose axis disappears.
 Tensor matmul(const Tensor& a, const Tensor& b);
 /// x weight^T + bias: [..., in], [out, in], [out] or an empty bias -> [..., out].
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
-// --- softmax and losses ------------------------------------------------------------------------------------------------
+// --- softmax and losses
+// ------------------------------------------------------------------------------------------------
 Tensor softmax(const Tensor& x, int axis = -1);
 Tensor log_softmax(const Tensor& x, int axis = -1);
 
 enum class Reduction { mean, sum, none };
 
 struct CrossEntropyOptions {
-  double label_smoothing = 0;    // in [0, 1): this share of the target is spread evenly over the classes
-  Index ignore_index = -100;     // targets with this class count for nothing
-  Tensor class_weights = {};     // [classes], or empty
+  double label_smoothing = 0;             // in [0, 1): this share of the target is spread evenly over the classes
+  Index ignore_index = -100;              // targets with this class count for nothing
+  Tensor class_weights = {};              // [classes], or empty
   Reduction reduction = Reduction::mean;  // with weights or ignored targets: the weighted mean
 };
 /// -log softmax(logits)[target]. logits [..., classes]; target: i64 classes [...], or probabilities of logits' shape.
@@ -176,9 +182,10 @@ Tensor kl_div(const Tensor& log_probabilities, const Tensor& target, Reduction r
 Tensor hinge_loss(const Tensor& prediction, const Tensor& target, double margin = 1,
                   Reduction reduction = Reduction::mean);
 
-// --- random ------------------------------------------------------------------------------------------------------------
-/// Zeroes each element with probability p and scales the others by 1 / (1 - p). Advances rng; the mask is recomputed from
-/// its counter, not stored.
+// --- random
+// ------------------------------------------------------------------------------------------------------------
+/// Zeroes each element with probability p and scales the others by 1 / (1 - p). Advances rng; the mask is recomputed
+/// from its counter, not stored.
 Tensor dropout(const Tensor& x, double p, Rng& rng);
 
 }  // namespace gradus

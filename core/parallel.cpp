@@ -6,20 +6,19 @@
 // pool taken, by another thread or by a parallel_for further up its own stack, runs its chunks itself.
 #include "core/parallel.h"
 
-#include <pthread.h>
-#include <sched.h>
+#include "core/error.h"
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <pthread.h>
+#include <sched.h>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
-
-#include "core/error.h"
 
 namespace gradus {
 namespace {

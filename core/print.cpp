@@ -1,12 +1,12 @@
 // to_string(Tensor): values in rows and columns, shortened where long.
+#include "core/tensor.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
-
-#include "core/tensor.h"
 
 namespace gradus {
 namespace {
@@ -42,15 +42,17 @@ struct Printer {
       width = std::max(width, number(values[static_cast<std::size_t>(at)], dtype).size());
       return;
     }
-    positions(shape[axis], [&](Index i) { measure(axis + 1, at * shape[axis] + i); }, [] {});
+    positions(
+        shape[axis], [&](Index i) { measure(axis + 1, at * shape[axis] + i); }, [] {});
   }
 
   std::string print(int axis, Index at) const {
     if (axis == shape.rank()) return fmt::format("{:>{}}", number(values[static_cast<std::size_t>(at)], dtype), width);
     const bool innermost = axis == shape.rank() - 1;
-    const std::string separator =
-        innermost ? ", " : "," + std::string(static_cast<std::size_t>(shape.rank() - axis - 1), '\n') +
-                               std::string(static_cast<std::size_t>(axis) + 1, ' ');
+    const std::string separator = innermost
+                                      ? ", "
+                                      : "," + std::string(static_cast<std::size_t>(shape.rank() - axis - 1), '\n') +
+                                            std::string(static_cast<std::size_t>(axis) + 1, ' ');
     std::string text = "[";
     bool first = true;
     const auto put = [&](const std::string& part) {
@@ -58,7 +60,8 @@ struct Printer {
       first = false;
       text += part;
     };
-    positions(shape[axis], [&](Index i) { put(print(axis + 1, at * shape[axis] + i)); }, [&] { put("..."); });
+    positions(
+        shape[axis], [&](Index i) { put(print(axis + 1, at * shape[axis] + i)); }, [&] { put("..."); });
     return text + "]";
   }
 };

@@ -1,7 +1,7 @@
 // Random numbers from a counter: Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 //
-// The n-th number of a stream is a pure function of (key, n), so results do not depend on the number of threads, and the
-// whole state to save is two integers.
+// The n-th number of a stream is a pure function of (key, n), so results do not depend on the number of threads, and
+// the whole state to save is two integers.
 #pragma once
 
 #include <array>

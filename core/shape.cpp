@@ -29,10 +29,11 @@ Shape broadcast(const Shape& a, const Shape& b, const char* op) {
   for (int i = 1; i <= result.rank(); ++i) {
     const Index left = i <= a.rank() ? a[a.rank() - i] : 1;
     const Index right = i <= b.rank() ? b[b.rank() - i] : 1;
-    GRADUS_CHECK(left == right || left == 1 || right == 1,
-                 fmt::format("{}: shapes do not broadcast\n  a: {}\n  b: {}\n  axis {} from the back has sizes {} and {}; "
-                             "they must be equal, or one of them 1",
-                             op, to_string(a), to_string(b), i, left, right));
+    GRADUS_CHECK(
+        left == right || left == 1 || right == 1,
+        fmt::format("{}: shapes do not broadcast\n  a: {}\n  b: {}\n  axis {} from the back has sizes {} and {}; "
+                    "they must be equal, or one of them 1",
+                    op, to_string(a), to_string(b), i, left, right));
     result[result.rank() - i] = left == 1 ? right : left;
   }
   return result;

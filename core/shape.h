@@ -1,13 +1,13 @@
 // Shapes and strides: short inline lists of sizes, and NumPy's broadcasting rule.
 #pragma once
 
+#include "core/error.h"
+
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "core/error.h"
 
 namespace gradus {
 

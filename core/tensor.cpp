@@ -1,13 +1,13 @@
 #include "core/tensor.h"
 
+#include "core/kernels/copy.h"
+#include "core/leaf.h"
+#include "core/ops.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
-
-#include "core/kernels/copy.h"
-#include "core/leaf.h"
-#include "core/ops.h"
 
 namespace gradus {
 namespace detail {
@@ -133,11 +133,12 @@ Tensor indices(std::initializer_list<Index> values) {
   return indices(std::span<const Index>(values.begin(), values.size()));
 }
 
-// --- the handle --------------------------------------------------------------------------------------------------------
+// --- the handle
+// --------------------------------------------------------------------------------------------------------
 
 double Tensor::item() const {
-  GRADUS_CHECK(defined() && numel() == 1,
-               fmt::format("item: needs a one-element tensor, got {}", defined() ? describe(*this) : "an empty handle"));
+  GRADUS_CHECK(defined() && numel() == 1, fmt::format("item: needs a one-element tensor, got {}",
+                                                      defined() ? describe(*this) : "an empty handle"));
   return to_vector()[0];
 }
 
@@ -148,8 +149,8 @@ std::vector<double> Tensor::to_vector() const {
 }
 
 void Tensor::fail_access(DType wanted) const {
-  GRADUS_CHECK(dtype() == wanted, fmt::format("data: the tensor is {}, but {} elements were asked for", describe(*this),
-                                              name_of(wanted)));
+  GRADUS_CHECK(dtype() == wanted,
+               fmt::format("data: the tensor is {}, but {} elements were asked for", describe(*this), name_of(wanted)));
   fail(fmt::format("data: {} with strides {} is not contiguous\n  hint: use contiguous(x)", describe(*this),
                    to_string(strides())));
 }
@@ -157,9 +158,11 @@ void Tensor::fail_access(DType wanted) const {
 bool Tensor::is_leaf() const { return !impl_->node || impl_->node->is_leaf; }
 
 Tensor& Tensor::requires_grad_(bool on) {
-  GRADUS_CHECK(is_floating(dtype()), fmt::format("requires_grad_: {} cannot have gradients, only f32 and f64 can", describe(*this)));
-  GRADUS_CHECK(is_leaf(), fmt::format("requires_grad_: {} was made by {}; only leaves can be switched\n  hint: detach() first",
-                                      describe(*this), impl_->node->name()));
+  GRADUS_CHECK(is_floating(dtype()),
+               fmt::format("requires_grad_: {} cannot have gradients, only f32 and f64 can", describe(*this)));
+  GRADUS_CHECK(is_leaf(),
+               fmt::format("requires_grad_: {} was made by {}; only leaves can be switched\n  hint: detach() first",
+                           describe(*this), impl_->node->name()));
   if (on && !impl_->node) {
     impl_->node = new detail::LeafNode(impl_);
   } else if (!on && impl_->node) {
@@ -169,12 +172,11 @@ Tensor& Tensor::requires_grad_(bool on) {
   return *this;
 }
 
-Tensor Tensor::grad() const {
-  return impl_->node && impl_->node->is_leaf ? impl_->node->gradient : Tensor();
-}
+Tensor Tensor::grad() const { return impl_->node && impl_->node->is_leaf ? impl_->node->gradient : Tensor(); }
 
 void Tensor::set_grad(Tensor gradient) const {
-  GRADUS_CHECK(requires_grad() && is_leaf(), fmt::format("set_grad: {} is not a leaf that requires grad", describe(*this)));
+  GRADUS_CHECK(requires_grad() && is_leaf(),
+               fmt::format("set_grad: {} is not a leaf that requires grad", describe(*this)));
   GRADUS_CHECK(!gradient.defined() || (gradient.shape() == shape() && gradient.dtype() == dtype()),
                fmt::format("set_grad: {} cannot be the gradient of {}", describe(gradient), describe(*this)));
   impl_->node->gradient = gradient.defined() ? contiguous(gradient) : gradient;
@@ -193,9 +195,10 @@ const std::string& Tensor::name() const {
 
 namespace {
 void check_writable(const Tensor& x, const char* op) {
-  GRADUS_CHECK(x.is_leaf(), fmt::format("{}: {} is the result of {}; changing it would falsify its gradient\n  hint: detach() "
-                                        "or clone() first",
-                                        op, describe(x), x.impl()->node->name()));
+  GRADUS_CHECK(x.is_leaf(),
+               fmt::format("{}: {} is the result of {}; changing it would falsify its gradient\n  hint: detach() "
+                           "or clone() first",
+                           op, describe(x), x.impl()->node->name()));
   GRADUS_CHECK(!x.requires_grad() || !grad_enabled(),
                fmt::format("{}: {} requires grad, so in-place changes need a NoGrad scope", op, describe(x)));
 }

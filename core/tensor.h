@@ -1,16 +1,16 @@
 // Tensor: a cheap handle to a strided view of pooled storage. Copying a Tensor shares; clone() copies.
 #pragma once
 
+#include "core/dtype.h"
+#include "core/memory.h"
+#include "core/shape.h"
+
 #include <atomic>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
-
-#include "core/dtype.h"
-#include "core/memory.h"
-#include "core/shape.h"
 
 namespace gradus {
 

@@ -1,19 +1,23 @@
 #include "core/kernels/copy.h"
 
+#include "core/kernels/loop.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "core/kernels/loop.h"
 
 namespace gradus::kernels {
 namespace {
 
 template <class To, class From>
 To convert(From value) {
-  if constexpr (std::is_same_v<To, From>) return value;
-  else if constexpr (std::is_same_v<To, bf16>) return bf16(static_cast<float>(value));
-  else if constexpr (std::is_same_v<From, bf16>) return static_cast<To>(static_cast<float>(value));
-  else return static_cast<To>(value);
+  if constexpr (std::is_same_v<To, From>)
+    return value;
+  else if constexpr (std::is_same_v<To, bf16>)
+    return bf16(static_cast<float>(value));
+  else if constexpr (std::is_same_v<From, bf16>)
+    return static_cast<To>(static_cast<float>(value));
+  else
+    return static_cast<To>(value);
 }
 
 template <class F>

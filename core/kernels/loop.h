@@ -1,10 +1,10 @@
 // Loops over strided operands: axes are merged where strides allow, so that dense operands become one flat loop.
 #pragma once
 
-#include <array>
-
 #include "core/parallel.h"
 #include "core/shape.h"
+
+#include <array>
 
 namespace gradus::kernels {
 
@@ -27,10 +27,12 @@ LoopNest<N> merge_axes(const Shape& shape, const std::array<const Strides*, N>& 
     const int last = nest.shape.rank() - 1;
     bool mergeable = last >= 0;
     for (int k = 0; k < N && mergeable; ++k)
-      mergeable = nest.strides[static_cast<std::size_t>(k)][last] == (*strides[static_cast<std::size_t>(k)])[axis] * shape[axis];
+      mergeable = nest.strides[static_cast<std::size_t>(k)][last] ==
+                  (*strides[static_cast<std::size_t>(k)])[axis] * shape[axis];
     if (mergeable) {
       nest.shape[last] *= shape[axis];
-      for (int k = 0; k < N; ++k) nest.strides[static_cast<std::size_t>(k)][last] = (*strides[static_cast<std::size_t>(k)])[axis];
+      for (int k = 0; k < N; ++k)
+        nest.strides[static_cast<std::size_t>(k)][last] = (*strides[static_cast<std::size_t>(k)])[axis];
     } else {
       nest.shape.push_back(shape[axis]);
       for (int k = 0; k < N; ++k)

@@ -1,11 +1,11 @@
 // Sums and maxima along dense rows, in a fixed order: what softmax and its losses are made of.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/kernels/loop.h"
 #include "core/kernels/math.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace gradus::kernels {
 

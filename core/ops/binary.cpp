@@ -7,8 +7,8 @@ namespace ops {
 
 void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
   GRADUS_CHECK(a.dtype() == b.dtype(),
-               fmt::format("{}: dtypes differ\n  a: {}\n  b: {}\n  hint: convert one with to(x, DType::{})", op, describe(a),
-                           describe(b), name_of(a.dtype())));
+               fmt::format("{}: dtypes differ\n  a: {}\n  b: {}\n  hint: convert one with to(x, DType::{})", op,
+                           describe(a), describe(b), name_of(a.dtype())));
 }
 
 Tensor run_unary(const Tensor& operand, const void* op, UnaryRow row) {
@@ -46,7 +46,9 @@ namespace {
 struct Add : Binary<Add, 0> {
   static constexpr std::string_view kName = "add";
   template <class T>
-  static T value(T a, T b) { return a + b; }
+  static T value(T a, T b) {
+    return a + b;
+  }
   Grads<2> vjp(const Saved<0>&, const Tensor& dy, Needs<2> needs) const {
     return {needs[0] ? sum_to(dy, a_shape) : Tensor(), needs[1] ? sum_to(dy, b_shape) : Tensor()};
   }
@@ -56,7 +58,9 @@ struct Add : Binary<Add, 0> {
 struct Sub : Binary<Sub, 0> {
   static constexpr std::string_view kName = "sub";
   template <class T>
-  static T value(T a, T b) { return a - b; }
+  static T value(T a, T b) {
+    return a - b;
+  }
   Grads<2> vjp(const Saved<0>&, const Tensor& dy, Needs<2> needs) const {
     return {needs[0] ? sum_to(dy, a_shape) : Tensor(), needs[1] ? sum_to(-dy, b_shape) : Tensor()};
   }
@@ -66,7 +70,9 @@ struct Sub : Binary<Sub, 0> {
 struct Mul : Binary<Mul, 2> {
   static constexpr std::string_view kName = "mul";
   template <class T>
-  static T value(T a, T b) { return a * b; }
+  static T value(T a, T b) {
+    return a * b;
+  }
   static void keep(Saver<2>& save, const Tensor& a, const Tensor& b, const Tensor&) {
     if (save.needs(0)) save.at(1, b);
     if (save.needs(1)) save.at(0, a);
@@ -81,7 +87,9 @@ struct Div : Binary<Div, 2, /*kPositive=*/true> {
   static constexpr std::string_view kName = "div";
   static constexpr bool kIntegers = false;
   template <class T>
-  static T value(T a, T b) { return a / b; }
+  static T value(T a, T b) {
+    return a / b;
+  }
   static void keep(Saver<2>& save, const Tensor&, const Tensor& b, const Tensor& y) {
     save.at(0, b);
     if (save.needs(1)) save.at(1, y);
@@ -97,7 +105,9 @@ struct Pow : Binary<Pow, 3, /*kPositive=*/true> {
   static constexpr std::string_view kName = "pow";
   static constexpr bool kIntegers = false;
   template <class T>
-  static T value(T a, T b) { return std::pow(a, b); }
+  static T value(T a, T b) {
+    return std::pow(a, b);
+  }
   static void keep(Saver<3>& save, const Tensor& a, const Tensor& b, const Tensor& y) {
     save(a, b);
     if (save.needs(1)) save.at(2, y);
@@ -132,7 +142,9 @@ struct Extremum : Binary<Op, 2> {
 struct Maximum : Extremum<Maximum> {
   static constexpr std::string_view kName = "maximum";
   template <class T>
-  static T value(T a, T b) { return a > b || a != a ? a : b; }  // NaN wins
+  static T value(T a, T b) {
+    return a > b || a != a ? a : b;
+  }  // NaN wins
   static Tensor wins(const Tensor& a, const Tensor& b) { return greater(a, b); }
   static double expected(double a, double b) { return std::fmax(a, b); }
 };
@@ -140,7 +152,9 @@ struct Maximum : Extremum<Maximum> {
 struct Minimum : Extremum<Minimum> {
   static constexpr std::string_view kName = "minimum";
   template <class T>
-  static T value(T a, T b) { return a < b || a != a ? a : b; }
+  static T value(T a, T b) {
+    return a < b || a != a ? a : b;
+  }
   static Tensor wins(const Tensor& a, const Tensor& b) { return less(a, b); }
   static double expected(double a, double b) { return std::fmin(a, b); }
 };
@@ -149,7 +163,9 @@ template <class Op>
 struct Comparison : Binary<Op, 0> {
   static constexpr bool kDifferentiable = false;
   template <class T>
-  static T value(T a, T b) { return static_cast<T>(Op::holds(a, b)); }
+  static T value(T a, T b) {
+    return static_cast<T>(Op::holds(a, b));
+  }
   static double expected(double a, double b) { return Op::holds(a, b) ? 1 : 0; }
 };
 
@@ -220,7 +236,8 @@ struct Where {
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& c, const Shape& a, const Shape& b) {
       const Tensor condition = greater(cases.normal(c), scalar(0, DType::f64));
-      cases.add({label, {cases.normal(a), cases.normal(b)},
+      cases.add({label,
+                 {cases.normal(a), cases.normal(b)},
                  [condition](const Tensors& in) { return where(condition, in[0], in[1]); },
                  [condition](const Tensors& in) {
                    const naive::Array choice(condition), left(in[0]), right(in[1]);
@@ -233,13 +250,15 @@ struct Where {
     check("same shape", {3, 4}, {3, 4}, {3, 4});
     check("broadcast", {4}, {3, 1}, {2, 1, 4});
     check("empty", {0, 3}, {3}, {});
-    cases.refuse("shapes", [] { where(zeros({2}), zeros({3}), zeros({3})); }, "shapes do not broadcast");
-    cases.refuse("dtypes", [] { where(zeros({3}), zeros({3}), zeros({3}, DType::f64)); }, "dtypes differ");
+    cases.refuse(
+        "shapes", [] { where(zeros({2}), zeros({3}), zeros({3})); }, "shapes do not broadcast");
+    cases.refuse(
+        "dtypes", [] { where(zeros({3}), zeros({3}), zeros({3}, DType::f64)); }, "dtypes differ");
   }
 };
 
-using Family = OpList<Add, Sub, Mul, Div, Pow, Maximum, Minimum, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual,
-                      Where>;
+using Family =
+    OpList<Add, Sub, Mul, Div, Pow, Maximum, Minimum, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, Where>;
 
 }  // namespace
 

@@ -1,11 +1,11 @@
 // Cross-entropy of logits, fused, and of log-probabilities.
+#include "core/kernels/rows.h"
+#include "core/ops/elementwise.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "core/kernels/rows.h"
-#include "core/ops/elementwise.h"
 
 namespace gradus {
 namespace ops {
@@ -28,7 +28,9 @@ struct Targets {
   bool ignored(Index row) const { return by_class() && target.ptr<Index>()[row] == ignore_index; }
 
   template <class T>
-  T weight(Index c) const { return weights.defined() ? weights.ptr<T>()[c] : T(1); }
+  T weight(Index c) const {
+    return weights.defined() ? weights.ptr<T>()[c] : T(1);
+  }
 
   template <class T>
   void write_row(Index row, Index classes, T* out) const {
@@ -181,8 +183,10 @@ Tensor naive_cross_entropy(const Tensor& logits, const Tensor& target, const Cro
 }
 
 void CrossEntropy::cases(Cases& cases) {
-  const auto check = [&](const char* label, const Shape& shape, const Tensor& target, const CrossEntropyOptions& options) {
-    cases.add({label, {cases.normal(shape)},
+  const auto check = [&](const char* label, const Shape& shape, const Tensor& target,
+                         const CrossEntropyOptions& options) {
+    cases.add({label,
+               {cases.normal(shape)},
                [=](const Tensors& in) {
                  CrossEntropyOptions cast = options;
                  if (options.class_weights.defined()) cast.class_weights = to(options.class_weights, in[0].dtype());
@@ -205,30 +209,61 @@ void CrossEntropy::cases(Cases& cases) {
   check("probabilities, weights, smoothing", {4, 5}, shares, {.label_smoothing = 0.1, .class_weights = weights});
   check("many classes", {2, 40}, indices({39, 3}), {});
   const Tensor x = zeros({4, 5});
-  cases.refuse("label", [=] { cross_entropy(x, indices({1, 5, 0, 0})); }, "label 5 at position 1 is outside 0 to 4");
-  cases.refuse("count", [=] { cross_entropy(x, indices({1, 2})); }, "needs one class per row");
-  cases.refuse("dtype", [=] { cross_entropy(x, zeros({4, 5}, DType::f64)); }, "dtypes differ");
-  cases.refuse("smoothing", [=] { cross_entropy(x, indices({0, 0, 0, 0}), {.label_smoothing = 1.5}); },
-               "label_smoothing must be in [0, 1)");
-  cases.refuse("weights", [=] { cross_entropy(x, indices({0, 0, 0, 0}), {.class_weights = zeros({4})}); },
-               "class_weights needs");
+  cases.refuse(
+      "label",
+      [=] {
+        cross_entropy(x, indices({1, 5, 0, 0}));
+      },
+      "label 5 at position 1 is outside 0 to 4");
+  cases.refuse(
+      "count",
+      [=] {
+        cross_entropy(x, indices({1, 2}));
+      },
+      "needs one class per row");
+  cases.refuse(
+      "dtype",
+      [=] {
+        cross_entropy(x, zeros({4, 5}, DType::f64));
+      },
+      "dtypes differ");
+  cases.refuse(
+      "smoothing",
+      [=] {
+        cross_entropy(x, indices({0, 0, 0, 0}), {.label_smoothing = 1.5});
+      },
+      "label_smoothing must be in [0, 1)");
+  cases.refuse(
+      "weights",
+      [=] {
+        cross_entropy(x, indices({0, 0, 0, 0}), {.class_weights = zeros({4})});
+      },
+      "class_weights needs");
 }
 
 struct NllLoss {
   static constexpr std::string_view kName = "nll_loss";
   static void cases(Cases& cases) {
     const Tensor classes = indices({1, 0, 4, 2});
-    cases.add({"classes", {cases.normal({4, 5})}, [=](const Tensors& in) { return nll_loss(log_softmax(in[0]), classes); },
+    cases.add({"classes",
+               {cases.normal({4, 5})},
+               [=](const Tensors& in) { return nll_loss(log_softmax(in[0]), classes); },
                [=](const Tensors& in) { return naive_cross_entropy(in[0], classes, {}); }});
     const CrossEntropyOptions options{.ignore_index = 0, .class_weights = tensor({1, 0.5, 2, 0.1, 3}, DType::f64)};
-    cases.add({"weights and ignored", {cases.normal({4, 5})},
+    cases.add({"weights and ignored",
+               {cases.normal({4, 5})},
                [=](const Tensors& in) {
                  CrossEntropyOptions cast = options;
                  cast.class_weights = to(options.class_weights, in[0].dtype());
                  return nll_loss(log_softmax(in[0]), classes, cast);
                },
                [=](const Tensors& in) { return naive_cross_entropy(in[0], classes, options); }});
-    cases.refuse("label", [] { nll_loss(zeros({1, 3}), indices({3})); }, "label 3 at position 0 is outside 0 to 2");
+    cases.refuse(
+        "label",
+        [] {
+          nll_loss(zeros({1, 3}), indices({3}));
+        },
+        "label 3 at position 0 is outside 0 to 2");
   }
 };
 
@@ -248,8 +283,9 @@ Targets check_targets(const char* op, const Tensor& logits, const Tensor& target
   if (target.dtype() == DType::i64) {
     Shape rows = logits.shape();
     rows.erase(rows.rank() - 1);
-    GRADUS_CHECK(target.shape() == rows, fmt::format("{}: needs one class per row\n  logits: {}\n  target: {}\n  expected {}",
-                                                     op, describe(logits), describe(target), to_string(rows)));
+    GRADUS_CHECK(target.shape() == rows,
+                 fmt::format("{}: needs one class per row\n  logits: {}\n  target: {}\n  expected {}", op,
+                             describe(logits), describe(target), to_string(rows)));
     const auto labels = result.target.data<Index>();
     for (std::size_t i = 0; i < labels.size(); ++i)
       GRADUS_CHECK((labels[i] >= 0 && labels[i] < classes) || labels[i] == options.ignore_index,
@@ -259,9 +295,10 @@ Targets check_targets(const char* op, const Tensor& logits, const Tensor& target
     GRADUS_CHECK(target.shape() == logits.shape(),
                  fmt::format("{}: target probabilities need the shape of the logits\n  logits: {}\n  target: {}", op,
                              describe(logits), describe(target)));
-    GRADUS_CHECK(!target.requires_grad(), fmt::format("{}: gradients for target probabilities are not defined\n  hint: use "
-                                                      "-sum(target * log_softmax(logits))",
-                                                      op));
+    GRADUS_CHECK(!target.requires_grad(),
+                 fmt::format("{}: gradients for target probabilities are not defined\n  hint: use "
+                             "-sum(target * log_softmax(logits))",
+                             op));
   }
   if (options.class_weights.defined()) {
     GRADUS_CHECK(options.class_weights.shape() == Shape{classes} && options.class_weights.dtype() == logits.dtype(),
@@ -290,7 +327,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
 
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& target, const CrossEntropyOptions& options) {
   const Tensor rows = ops::check_logits("nll_loss", log_probabilities);
-  GRADUS_CHECK(target.dtype() == DType::i64, fmt::format("nll_loss: targets must be i64 classes, got {}", describe(target)));
+  GRADUS_CHECK(target.dtype() == DType::i64,
+               fmt::format("nll_loss: targets must be i64 classes, got {}", describe(target)));
   const ops::Targets targets = ops::check_targets("nll_loss", log_probabilities, target, options);
   const Tensor flat = reshape(target, {-1, 1});
   const Tensor counted = not_equal(flat, full_like(flat, static_cast<double>(options.ignore_index)));

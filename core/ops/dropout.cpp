@@ -1,7 +1,7 @@
 // Dropout: its mask is a function of a counter, so nothing is stored and any thread count draws the same one.
-#include <fmt/format.h>
-
 #include "core/ops/elementwise.h"
+
+#include <fmt/format.h>
 
 namespace gradus {
 namespace ops {
@@ -38,7 +38,11 @@ struct Dropout {
 
   static void cases(Cases& cases) {
     const std::uint64_t key = 7;
-    cases.add({"mask", {cases.normal({3, 5})}, [=](const Tensors& in) { return apply(Dropout{0.4, key, 2}, in[0]); },
+    cases.add({"mask",
+               {cases.normal({3, 5})},
+               [=](const Tensors& in) {
+                 return apply(Dropout{0.4, key, 2}, in[0]);
+               },
                [=](const Tensors& in) {
                  const naive::Array x(in[0]);
                  Rng rng = Rng::restore(key, 2);
@@ -50,16 +54,20 @@ struct Dropout {
                  }
                  return tensor(values, x.shape, DType::f64);
                }});
-    cases.add({"nothing dropped", {cases.normal({4})},
+    cases.add({"nothing dropped",
+               {cases.normal({4})},
                [](const Tensors& in) {
                  Rng rng(1);
                  return dropout(in[0], 0, rng);
                },
                [](const Tensors& in) { return in[0]; }});
-    cases.refuse("p", [] {
-      Rng rng(1);
-      dropout(zeros({2}), 1, rng);
-    }, "p must be in [0, 1)");
+    cases.refuse(
+        "p",
+        [] {
+          Rng rng(1);
+          dropout(zeros({2}), 1, rng);
+        },
+        "p must be in [0, 1)");
   }
 };
 

@@ -1,14 +1,14 @@
 // What elementwise ops share: the loops, and bases that turn a scalar formula into an op. Internal to core/ops.
 #pragma once
 
+#include "core/kernels/loop.h"
+#include "core/op_list.h"
+#include "core/ops.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
 #include <string>
-
-#include "core/kernels/loop.h"
-#include "core/op_list.h"
-#include "core/ops.h"
 
 namespace gradus::ops {
 
@@ -28,11 +28,13 @@ void with_type(DType dtype, std::string_view op, F&& f) {
 
 // One loop for each op and type; what walks strides and threads is not a template, which keeps the compiler quick.
 using UnaryRow = void (*)(const void* op, const void* x, void* y, Index count);
-using BinaryRow = void (*)(const void* op, const void* a, Index a_step, const void* b, Index b_step, void* y, Index count);
+using BinaryRow = void (*)(const void* op, const void* a, Index a_step, const void* b, Index b_step, void* y,
+                           Index count);
 
 /// Runs a row function over dense x into a new dense y; an operand that is not dense is copied first.
 Tensor run_unary(const Tensor& x, const void* op, UnaryRow row);
-/// The same over two operands after broadcasting. Rows and columns spread over a matrix cost no copy. y is made by the caller.
+/// The same over two operands after broadcasting. Rows and columns spread over a matrix cost no copy. y is made by the
+/// caller.
 void run_binary(const Tensor& a, const Tensor& b, Tensor& y, const void* op, BinaryRow row);
 
 void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b);
@@ -116,7 +118,9 @@ struct Unary {
 
   static void cases(Cases& cases) {
     const auto check = [&](const Op& op, const std::string& label, const Tensor& x, bool differentiable) {
-      cases.add({label, {x}, [op](const Tensors& in) { return apply(op, in[0]); },
+      cases.add({label,
+                 {x},
+                 [op](const Tensors& in) { return apply(op, in[0]); },
                  [op](const Tensors& in) {
                    const naive::Array input(in[0]);
                    return naive::build(input.shape, [&](const Shape& i) { return op.expected(input(i)); });
@@ -134,7 +138,12 @@ struct Unary {
         check(op, "extremes", tensor({-80, -9, -1e-5, -0.0, 0, 1e-30, 1e-5, 0.5, 1, 9, 80}, DType::f64), false);
     }
     if constexpr (!Op::kIntegers)
-      cases.refuse("integers", [] { apply(Op::examples()[0], indices({1, 2})); }, "not defined for i64");
+      cases.refuse(
+          "integers",
+          [] {
+            apply(Op::examples()[0], indices({1, 2}));
+          },
+          "not defined for i64");
   }
 };
 
@@ -162,7 +171,9 @@ struct Binary {
       const auto make = [&](const Shape& shape) {
         return kPositive ? cases.uniform(shape, 0.5, 2.0) : cases.normal(shape);
       };
-      cases.add({label, {make(a), make(b)}, [](const Tensors& in) { return call(in[0], in[1]); },
+      cases.add({label,
+                 {make(a), make(b)},
+                 [](const Tensors& in) { return call(in[0], in[1]); },
                  [](const Tensors& in) {
                    const naive::Array left(in[0]), right(in[1]);
                    return naive::build(broadcast(left.shape, right.shape, "naive"), [&](const Shape& i) {
@@ -177,8 +188,14 @@ struct Binary {
     check("rank 0", {}, {2, 3});
     check("middle", {2, 1, 3}, {2, 4, 1});
     check("empty", {0, 3}, {3});
-    cases.refuse("shapes", [] { call(zeros({3, 4}), zeros({2, 4})); }, "shapes do not broadcast");
-    cases.refuse("dtypes", [] { call(zeros({3}), zeros({3}, DType::f64)); }, "dtypes differ");
+    cases.refuse(
+        "shapes",
+        [] {
+          call(zeros({3, 4}), zeros({2, 4}));
+        },
+        "shapes do not broadcast");
+    cases.refuse(
+        "dtypes", [] { call(zeros({3}), zeros({3}, DType::f64)); }, "dtypes differ");
   }
 
  private:

@@ -1,9 +1,9 @@
 // Ops that read or write at given positions: gather, index_select, scatter_add, one_hot.
+#include "core/ops/elementwise.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include "core/ops/elementwise.h"
 
 namespace gradus {
 namespace ops {
@@ -18,8 +18,8 @@ void check_index(const char* op, const Tensor& index, Index size) {
                  fmt::format("{}: index {} at position {} is outside 0 to {}", op, values[i], i, size - 1));
 }
 
-// Calls f(at_index, at_positions, at_base): offsets into `index`, into a dense tensor of its shape, and into `base` at the
-// indexed place, for every element of `index` in order.
+// Calls f(at_index, at_positions, at_base): offsets into `index`, into a dense tensor of its shape, and into `base` at
+// the indexed place, for every element of `index` in order.
 template <class F>
 void for_each_indexed(const Tensor& base, int axis, const Tensor& index, const F& f) {
   const Tensor dense = contiguous(index);
@@ -36,9 +36,10 @@ void for_each_indexed(const Tensor& base, int axis, const Tensor& index, const F
 void check_gather_shape(const char* op, const Tensor& x, int axis, const Tensor& index) {
   bool fits = index.rank() == x.rank();
   for (int k = 0; k < x.rank() && fits; ++k) fits = k == axis || index.shape()[k] <= x.shape()[k];
-  GRADUS_CHECK(fits, fmt::format("{}: the index must have the rank of x and, outside axis {}, at most its sizes\n  x: {}\n  "
-                                 "index: {}",
-                                 op, axis, describe(x), describe(index)));
+  GRADUS_CHECK(fits,
+               fmt::format("{}: the index must have the rank of x and, outside axis {}, at most its sizes\n  x: {}\n  "
+                           "index: {}",
+                           op, axis, describe(x), describe(index)));
 }
 
 struct Gather {
@@ -61,7 +62,8 @@ struct Gather {
   static void cases(Cases& cases) {
     const Tensor index = reshape(indices({0, 2, 1, 1, 2, 2}), {3, 2});
     for (const int axis : {0, 1})
-      cases.add({axis == 0 ? "rows" : "columns", {cases.normal({3, 4})},
+      cases.add({axis == 0 ? "rows" : "columns",
+                 {cases.normal({3, 4})},
                  [=](const Tensors& in) { return gather(in[0], axis, index); },
                  [=](const Tensors& in) {
                    const naive::Array x(in[0]), at(index);
@@ -71,12 +73,28 @@ struct Gather {
                      return x(i);
                    });
                  }});
-    cases.add({"empty", {cases.normal({3, 2})},
-               [](const Tensors& in) { return gather(in[0], 0, zeros({0, 2}, DType::i64)); },
-               [](const Tensors&) { return zeros({0, 2}, DType::f64); }});
-    cases.refuse("range", [=] { gather(zeros({2, 2}), 0, index); }, "index 2 at position 1 is outside 0 to 1");
-    cases.refuse("dtype", [] { gather(zeros({2}), 0, zeros({2})); }, "must be i64");
-    cases.refuse("rank", [] { gather(zeros({2, 2}), 0, indices({0})); }, "must have the rank of x");
+    cases.add({"empty",
+               {cases.normal({3, 2})},
+               [](const Tensors& in) {
+                 return gather(in[0], 0, zeros({0, 2}, DType::i64));
+               },
+               [](const Tensors&) {
+                 return zeros({0, 2}, DType::f64);
+               }});
+    cases.refuse(
+        "range",
+        [=] {
+          gather(zeros({2, 2}), 0, index);
+        },
+        "index 2 at position 1 is outside 0 to 1");
+    cases.refuse(
+        "dtype", [] { gather(zeros({2}), 0, zeros({2})); }, "must be i64");
+    cases.refuse(
+        "rank",
+        [] {
+          gather(zeros({2, 2}), 0, indices({0}));
+        },
+        "must have the rank of x");
   }
 };
 
@@ -99,7 +117,8 @@ struct ScatterAdd {
   static void cases(Cases& cases) {
     const Tensor index = reshape(indices({0, 2, 1, 1, 2, 2}), {3, 2});
     for (const int axis : {0, 1})
-      cases.add({axis == 0 ? "rows" : "columns", {cases.normal({3, 4}), cases.normal({3, 2})},
+      cases.add({axis == 0 ? "rows" : "columns",
+                 {cases.normal({3, 4}), cases.normal({3, 2})},
                  [=](const Tensors& in) { return scatter_add(in[0], axis, index, in[1]); },
                  [=](const Tensors& in) {
                    naive::Array y(in[0]);
@@ -111,8 +130,18 @@ struct ScatterAdd {
                    });
                    return y.tensor();
                  }});
-    cases.refuse("range", [=] { scatter_add(zeros({2, 2}), 0, index, zeros({3, 2})); }, "is outside 0 to 1");
-    cases.refuse("source", [=] { scatter_add(zeros({3, 2}), 0, index, zeros({2, 2})); }, "must have the shape of the index");
+    cases.refuse(
+        "range",
+        [=] {
+          scatter_add(zeros({2, 2}), 0, index, zeros({3, 2}));
+        },
+        "is outside 0 to 1");
+    cases.refuse(
+        "source",
+        [=] {
+          scatter_add(zeros({3, 2}), 0, index, zeros({2, 2}));
+        },
+        "must have the shape of the index");
   }
 };
 
@@ -156,7 +185,8 @@ struct IndexSelect {
   static void cases(Cases& cases) {
     const Tensor index = indices({2, 0, 2, 1});
     for (const int axis : {0, 1, 2})
-      cases.add({fmt::format("axis {}", axis), {cases.normal({3, 4, 3})},
+      cases.add({fmt::format("axis {}", axis),
+                 {cases.normal({3, 4, 3})},
                  [=](const Tensors& in) { return index_select(in[0], axis, index); },
                  [=](const Tensors& in) {
                    const naive::Array x(in[0]);
@@ -167,10 +197,24 @@ struct IndexSelect {
                      return x(i);
                    });
                  }});
-    cases.add({"nothing", {cases.normal({3, 2})}, [](const Tensors& in) { return index_select(in[0], 0, indices({})); },
-               [](const Tensors&) { return zeros({0, 2}, DType::f64); }});
-    cases.refuse("range", [] { index_select(zeros({2, 2}), 0, indices({0, -1})); }, "index -1 at position 1");
-    cases.refuse("rank", [] { index_select(zeros({2, 2}), 0, zeros({1, 1}, DType::i64)); }, "must have rank 1");
+    cases.add({"nothing",
+               {cases.normal({3, 2})},
+               [](const Tensors& in) { return index_select(in[0], 0, indices({})); },
+               [](const Tensors&) {
+                 return zeros({0, 2}, DType::f64);
+               }});
+    cases.refuse(
+        "range",
+        [] {
+          index_select(zeros({2, 2}), 0, indices({0, -1}));
+        },
+        "index -1 at position 1");
+    cases.refuse(
+        "rank",
+        [] {
+          index_select(zeros({2, 2}), 0, zeros({1, 1}, DType::i64));
+        },
+        "must have rank 1");
   }
 };
 
@@ -203,8 +247,11 @@ struct IndexAdd {
   Grads<1> vjp(const Saved<0>&, const Tensor& ddx, Needs<1>) const { return {index_select(ddx, axis, index)}; }
   static void cases(Cases& cases) {
     const Tensor index = indices({2, 0, 2, 1});
-    cases.add({"repeated", {cases.normal({4, 2})},
-               [=](const Tensors& in) { return apply(IndexAdd{0, index, {3, 2}}, in[0]); },
+    cases.add({"repeated",
+               {cases.normal({4, 2})},
+               [=](const Tensors& in) {
+                 return apply(IndexAdd{0, index, {3, 2}}, in[0]);
+               },
                [=](const Tensors& in) {
                  const naive::Array dy(in[0]);
                  naive::Array dx(Shape{3, 2});
@@ -223,9 +270,17 @@ Grads<1> IndexSelect::vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const {
 struct OneHot {
   static constexpr std::string_view kName = "one_hot";
   static void cases(Cases& cases) {
-    cases.add({"vector", {}, [](const Tensors&) { return one_hot(indices({2, 0}), 3, DType::f64); },
-               [](const Tensors&) { return tensor({0, 0, 1, 1, 0, 0}, {2, 3}, DType::f64); }, false});
-    cases.refuse("range", [] { one_hot(indices({3}), 3); }, "index 3 at position 0 is outside 0 to 2");
+    cases.add({"vector",
+               {},
+               [](const Tensors&) {
+                 return one_hot(indices({2, 0}), 3, DType::f64);
+               },
+               [](const Tensors&) {
+                 return tensor({0, 0, 1, 1, 0, 0}, {2, 3}, DType::f64);
+               },
+               false});
+    cases.refuse(
+        "range", [] { one_hot(indices({3}), 3); }, "index 3 at position 0 is outside 0 to 2");
   }
 };
 

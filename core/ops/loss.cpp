@@ -1,19 +1,21 @@
-// Losses composed of elementwise ops. Prediction and target must have the same shape: broadcasting here is always a bug.
+// Losses composed of elementwise ops. Prediction and target must have the same shape: broadcasting here is always a
+// bug.
+#include "core/ops/elementwise.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
-
-#include "core/ops/elementwise.h"
 
 namespace gradus {
 namespace ops {
 namespace {
 
 void check_pair(const char* op, const Tensor& prediction, const Tensor& target) {
-  GRADUS_CHECK(prediction.shape() == target.shape() && prediction.dtype() == target.dtype(),
-               fmt::format("{}: prediction and target differ\n  prediction: {}\n  target: {}\n  hint: reshape one; losses do "
-                           "not broadcast",
-                           op, describe(prediction), describe(target)));
+  GRADUS_CHECK(
+      prediction.shape() == target.shape() && prediction.dtype() == target.dtype(),
+      fmt::format("{}: prediction and target differ\n  prediction: {}\n  target: {}\n  hint: reshape one; losses do "
+                  "not broadcast",
+                  op, describe(prediction), describe(target)));
 }
 
 Tensor reduce(const Tensor& losses, Reduction reduction) {
@@ -31,10 +33,13 @@ void loss_cases(Cases& cases, LossFunction loss, const Tensor& prediction, const
     const naive::Array p(in[0]), t(in[1]);
     return naive::build(p.shape, [&](const Shape& i) { return element(p(i), t(i)); });
   };
-  cases.add({"none", {prediction, target}, [=](const Tensors& in) { return loss(in[0], in[1], Reduction::none); },
+  cases.add({"none",
+             {prediction, target},
+             [=](const Tensors& in) { return loss(in[0], in[1], Reduction::none); },
              naive_losses});
   for (const bool average : {false, true})
-    cases.add({average ? "mean" : "sum", {prediction, target},
+    cases.add({average ? "mean" : "sum",
+               {prediction, target},
                [=](const Tensors& in) { return loss(in[0], in[1], average ? Reduction::mean : Reduction::sum); },
                [=](const Tensors& in) {
                  double total = 0;
@@ -42,7 +47,12 @@ void loss_cases(Cases& cases, LossFunction loss, const Tensor& prediction, const
                  const Index count = batch_mean ? in[0].shape()[0] : in[0].numel();
                  return scalar(average ? total / static_cast<double>(count) : total, DType::f64);
                }});
-  cases.refuse("shapes", [=] { loss(zeros({4, 1}), zeros({4}), Reduction::mean); }, "losses do not broadcast");
+  cases.refuse(
+      "shapes",
+      [=] {
+        loss(zeros({4, 1}), zeros({4}), Reduction::mean);
+      },
+      "losses do not broadcast");
 }
 
 struct MseLoss {
@@ -66,11 +76,13 @@ struct HuberLoss {
   static void cases(Cases& cases) {
     loss_cases(
         cases, [](const Tensor& p, const Tensor& t, Reduction r) { return huber_loss(p, t, 0.7, r); },
-        cases.normal({3, 4}), cases.normal({3, 4}), [](double p, double t) {
+        cases.normal({3, 4}), cases.normal({3, 4}),
+        [](double p, double t) {
           const double error = std::fabs(p - t);
           return error <= 0.7 ? 0.5 * error * error : 0.7 * (error - 0.35);
         });
-    cases.refuse("delta", [] { huber_loss(zeros({1}), zeros({1}), 0); }, "delta must be positive");
+    cases.refuse(
+        "delta", [] { huber_loss(zeros({1}), zeros({1}), 0); }, "delta must be positive");
   }
 };
 
@@ -81,18 +93,22 @@ struct BceWithLogits {
       return -t * std::log(1 / (1 + std::exp(-x))) - (1 - t) * std::log(1 / (1 + std::exp(x)));
     };
     loss_cases(cases, &bce_with_logits, cases.normal({3, 4}), cases.uniform({3, 4}, 0, 1), element);
-    cases.add({"large logits", {tensor({800, -800}, DType::f64), tensor({0, 1}, DType::f64)},
+    cases.add({"large logits",
+               {tensor({800, -800}, DType::f64), tensor({0, 1}, DType::f64)},
                [](const Tensors& in) { return bce_with_logits(in[0], in[1]); },
-               [](const Tensors&) { return scalar(800, DType::f64); }, false});
+               [](const Tensors&) { return scalar(800, DType::f64); },
+               false});
   }
 };
 
 struct KlDiv {
   static constexpr std::string_view kName = "kl_div";
   static void cases(Cases& cases) {
-    loss_cases(cases, &kl_div, cases.normal({3, 4}), cases.uniform({3, 4}, 0.1, 1),
-               [](double input, double t) { return t * (std::log(t) - input); }, /*batch_mean=*/true);
-    cases.add({"zero target", {tensor({-1, -2}, DType::f64)},
+    loss_cases(
+        cases, &kl_div, cases.normal({3, 4}), cases.uniform({3, 4}, 0.1, 1),
+        [](double input, double t) { return t * (std::log(t) - input); }, /*batch_mean=*/true);
+    cases.add({"zero target",
+               {tensor({-1, -2}, DType::f64)},
                [](const Tensors& in) {
                  return kl_div(in[0], tensor({0, 1}, in[0].dtype()), Reduction::sum);
                },
@@ -105,8 +121,7 @@ struct HingeLoss {
   static void cases(Cases& cases) {
     loss_cases(
         cases, [](const Tensor& p, const Tensor& t, Reduction r) { return hinge_loss(p, t, 1, r); },
-        cases.normal({3, 4}), sign(cases.normal({3, 4})),
-        [](double p, double t) { return std::fmax(0, 1 - t * p); });
+        cases.normal({3, 4}), sign(cases.normal({3, 4})), [](double p, double t) { return std::fmax(0, 1 - t * p); });
   }
 };
 

@@ -1,16 +1,17 @@
 // Matrix products: matmul over broadcast batches, and linear with its bias.
+#include "core/kernels/gemm.h"
+#include "core/ops/elementwise.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
-
-#include "core/kernels/gemm.h"
-#include "core/ops/elementwise.h"
 
 namespace gradus {
 namespace ops {
 namespace {
 
-// How gemm sees the last two axes of an operand: rows `stride` apart, as they are or transposed. Copies if it is neither.
+// How gemm sees the last two axes of an operand: rows `stride` apart, as they are or transposed. Copies if it is
+// neither.
 struct Matrix {
   Tensor dense;  // keeps a copy alive
   bool transposed = false;
@@ -77,7 +78,9 @@ struct MatMul {
 
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& a, const Shape& b) {
-      cases.add({label, {cases.normal(a), cases.normal(b)}, [](const Tensors& in) { return matmul(in[0], in[1]); },
+      cases.add({label,
+                 {cases.normal(a), cases.normal(b)},
+                 [](const Tensors& in) { return matmul(in[0], in[1]); },
                  [](const Tensors& in) {
                    naive::Array left(in[0]), right(in[1]);
                    if (left.shape.rank() == 1) left.shape.insert(0, 1);
@@ -111,10 +114,30 @@ struct MatMul {
     check("dot", {4}, {4});
     check("inner size 0", {2, 0}, {0, 3});
     check("empty", {0, 3}, {3, 2});
-    cases.refuse("inner sizes", [] { matmul(zeros({32, 784}), zeros({512, 10})); }, "got 784 and 512");
-    cases.refuse("batch", [] { matmul(zeros({2, 3, 4}), zeros({3, 4, 2})); }, "shapes do not broadcast");
-    cases.refuse("rank 0", [] { matmul(zeros({}), zeros({2, 2})); }, "at least one axis");
-    cases.refuse("dtypes", [] { matmul(zeros({2, 2}), zeros({2, 2}, DType::f64)); }, "dtypes differ");
+    cases.refuse(
+        "inner sizes",
+        [] {
+          matmul(zeros({32, 784}), zeros({512, 10}));
+        },
+        "got 784 and 512");
+    cases.refuse(
+        "batch",
+        [] {
+          matmul(zeros({2, 3, 4}), zeros({3, 4, 2}));
+        },
+        "shapes do not broadcast");
+    cases.refuse(
+        "rank 0",
+        [] {
+          matmul(zeros({}), zeros({2, 2}));
+        },
+        "at least one axis");
+    cases.refuse(
+        "dtypes",
+        [] {
+          matmul(zeros({2, 2}), zeros({2, 2}, DType::f64));
+        },
+        "dtypes differ");
   }
 
  private:
@@ -127,7 +150,8 @@ struct MatMul {
   }
 
   template <class T>
-  static void multiply(const Matrix& left, const Matrix& right, const Shape& batch, Index m, Index n, Index k, Tensor& y) {
+  static void multiply(const Matrix& left, const Matrix& right, const Shape& batch, Index m, Index n, Index k,
+                       Tensor& y) {
     const T* a = left.dense.ptr<T>();
     const T* b = right.dense.ptr<T>();
     T* out = y.mutable_ptr<T>();
@@ -185,8 +209,8 @@ struct Linear {
     const Tensor start = contiguous(bias);
     with_type<false>(x.dtype(), kName, [&]<class T>() {
       kernels::gemm(false, !matrix.transposed, y.numel() / std::max<Index>(out, 1), out, in, dense.ptr<T>(),
-                    std::max<Index>(in, 1), matrix.dense.ptr<T>(), matrix.stride, y.mutable_ptr<T>(), std::max<Index>(out, 1), false,
-                    start.ptr<T>());
+                    std::max<Index>(in, 1), matrix.dense.ptr<T>(), matrix.stride, y.mutable_ptr<T>(),
+                    std::max<Index>(out, 1), false, start.ptr<T>());
     });
     return y;
   }
@@ -205,7 +229,8 @@ struct Linear {
 
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& x) {
-      cases.add({label, {cases.normal(x), cases.normal({2, 4}), cases.normal({2})},
+      cases.add({label,
+                 {cases.normal(x), cases.normal({2, 4}), cases.normal({2})},
                  [](const Tensors& in) { return linear(in[0], in[1], in[2]); },
                  [](const Tensors& in) {
                    const naive::Array x(in[0]), weight(in[1]), bias(in[2]);
@@ -227,8 +252,18 @@ struct Linear {
     check("one vector", {4});
     check("sequences", {2, 3, 4});
     check("empty", {0, 4});
-    cases.refuse("features", [] { linear(zeros({3, 5}), zeros({2, 4}), zeros({2})); }, "got 5 and 4");
-    cases.refuse("bias", [] { linear(zeros({3, 4}), zeros({2, 4}), zeros({4})); }, "needs a bias of shape [2]");
+    cases.refuse(
+        "features",
+        [] {
+          linear(zeros({3, 5}), zeros({2, 4}), zeros({2}));
+        },
+        "got 5 and 4");
+    cases.refuse(
+        "bias",
+        [] {
+          linear(zeros({3, 4}), zeros({2, 4}), zeros({4}));
+        },
+        "needs a bias of shape [2]");
   }
 };
 
@@ -247,9 +282,10 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
                fmt::format("matmul: operands need at least one axis\n  a: {}\n  b: {}", describe(a), describe(b)));
   ops::check_same_dtype("matmul", a, b);
   const Index right = b.rank() == 1 ? b.shape()[0] : b.size(-2);
-  GRADUS_CHECK(a.shape().back() == right,
-               fmt::format("matmul: inner sizes differ\n  a: {}\n  b: {}\n  needs a.shape[-1] == b.shape[{}], got {} and {}",
-                           describe(a), describe(b), b.rank() == 1 ? -1 : -2, a.shape().back(), right));
+  GRADUS_CHECK(
+      a.shape().back() == right,
+      fmt::format("matmul: inner sizes differ\n  a: {}\n  b: {}\n  needs a.shape[-1] == b.shape[{}], got {} and {}",
+                  describe(a), describe(b), b.rank() == 1 ? -1 : -2, a.shape().back(), right));
   if (a.rank() == 1) return squeeze(matmul(unsqueeze(a, 0), b), b.rank() == 1 ? 0 : -2);
   if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1)), -1);
   return Family::run(ops::MatMul{}, a, b);
@@ -260,13 +296,13 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                fmt::format("linear: needs x [..., in] and a weight [out, in]\n  x: {}\n  weight: {}", describe(x),
                            describe(weight)));
   ops::check_same_dtype("linear", x, weight);
-  GRADUS_CHECK(x.shape().back() == weight.shape()[1],
-               fmt::format("linear: the features of x do not fit the weight\n  x: {}\n  weight: {}\n  needs x.shape[-1] == "
-                           "weight.shape[1], got {} and {}{}",
-                           describe(x), describe(weight), x.shape().back(), weight.shape()[1],
-                           x.rank() > 2 && x.numel() == x.shape()[0] * weight.shape()[1]
-                               ? "\n  hint: was the input flattened?"
-                               : ""));
+  GRADUS_CHECK(
+      x.shape().back() == weight.shape()[1],
+      fmt::format(
+          "linear: the features of x do not fit the weight\n  x: {}\n  weight: {}\n  needs x.shape[-1] == "
+          "weight.shape[1], got {} and {}{}",
+          describe(x), describe(weight), x.shape().back(), weight.shape()[1],
+          x.rank() > 2 && x.numel() == x.shape()[0] * weight.shape()[1] ? "\n  hint: was the input flattened?" : ""));
   if (!bias.defined()) return matmul(x, transpose(weight));
   ops::check_same_dtype("linear", x, bias);
   GRADUS_CHECK(bias.rank() == 1 && bias.shape()[0] == weight.shape()[0],

@@ -1,12 +1,12 @@
-// Reductions over axes. A dense tensor and a run of neighboring axes are seen as [outer, count, inner]; other axis lists are
-// reduced run by run from the back.
+// Reductions over axes. A dense tensor and a run of neighboring axes are seen as [outer, count, inner]; other axis
+// lists are reduced run by run from the back.
+#include "core/kernels/loop.h"
+#include "core/ops/elementwise.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "core/kernels/loop.h"
-#include "core/ops/elementwise.h"
 
 namespace gradus {
 namespace ops {
@@ -40,7 +40,8 @@ Index count_of(const Shape& shape, const Axes& axes) {
   return count;
 }
 
-// --- kernels on [outer, count, inner] ----------------------------------------------------------------------------------
+// --- kernels on [outer, count, inner]
+// ----------------------------------------------------------------------------------
 
 // Sum of dense values: 32 running sums per block of 1,024, blocks in double. Fixed order; the error stays small.
 template <class T>
@@ -84,26 +85,28 @@ void sum_kernel(const T* x, T* y, Index outer, Index count, Index inner, double 
   constexpr Index kGroup = 64;
   const Index width = std::clamp<Index>(kChunk / std::max<Index>(count, 1), 64, 4096);
   const Index strips = (inner + width - 1) / width;
-  parallel_for(outer * strips, std::max<Index>(1, kChunk / std::max<Index>(count * width, 1)), [=](Index begin, Index end) {
-    T group[4096];
-    for (Index job = begin; job < end; ++job) {
-      const Index o = job / strips;
-      const Index first = job % strips * width;
-      const Index columns = std::min(width, inner - first);
-      T* __restrict total = y + o * inner + first;
-      std::fill(total, total + columns, T(0));
-      for (Index row = 0; row < count; row += kGroup) {
-        std::fill(group, group + columns, T(0));
-        for (Index r = row; r < std::min(row + kGroup, count); ++r) {
-          const T* in = x + (o * count + r) * inner + first;
-          for (Index c = 0; c < columns; ++c) group[c] += in[c];
-        }
-        for (Index c = 0; c < columns; ++c) total[c] += group[c];
-      }
-      if (divisor != 1)
-        for (Index c = 0; c < columns; ++c) total[c] = static_cast<T>(static_cast<double>(total[c]) / divisor);
-    }
-  });
+  parallel_for(outer * strips, std::max<Index>(1, kChunk / std::max<Index>(count * width, 1)),
+               [=](Index begin, Index end) {
+                 T group[4096];
+                 for (Index job = begin; job < end; ++job) {
+                   const Index o = job / strips;
+                   const Index first = job % strips * width;
+                   const Index columns = std::min(width, inner - first);
+                   T* __restrict total = y + o * inner + first;
+                   std::fill(total, total + columns, T(0));
+                   for (Index row = 0; row < count; row += kGroup) {
+                     std::fill(group, group + columns, T(0));
+                     for (Index r = row; r < std::min(row + kGroup, count); ++r) {
+                       const T* in = x + (o * count + r) * inner + first;
+                       for (Index c = 0; c < columns; ++c) group[c] += in[c];
+                     }
+                     for (Index c = 0; c < columns; ++c) total[c] += group[c];
+                   }
+                   if (divisor != 1)
+                     for (Index c = 0; c < columns; ++c)
+                       total[c] = static_cast<T>(static_cast<double>(total[c]) / divisor);
+                 }
+               });
 }
 
 template <class T, class Better>
@@ -154,7 +157,8 @@ Tensor spread(const Tensor& dy, const Shape& shape, const Axes& axes) {
   return expand(reshape(dy, reduced(shape, axes, true)), shape);
 }
 
-// --- ops ---------------------------------------------------------------------------------------------------------------
+// --- ops
+// ---------------------------------------------------------------------------------------------------------------
 
 // A naive reduction for the tests: collects the values of each result element.
 template <class F>
@@ -177,7 +181,9 @@ Tensor naive_reduce(const Tensor& input, const Axes& axes, bool keepdim, const F
 template <class Call, class F>
 void reduction_cases(Cases& cases, const Call& call, const F& f, bool empty_ok) {
   const auto check = [&](const char* label, const Shape& shape, const Axes& axes, bool keepdim) {
-    cases.add({label, {cases.normal(shape)}, [=](const Tensors& in) { return call(in[0], axes, keepdim); },
+    cases.add({label,
+               {cases.normal(shape)},
+               [=](const Tensors& in) { return call(in[0], axes, keepdim); },
                [=](const Tensors& in) { return naive_reduce(in[0], axes, keepdim, f); }});
   };
   check("all", {3, 4}, {}, false);
@@ -189,8 +195,18 @@ void reduction_cases(Cases& cases, const Call& call, const F& f, bool empty_ok) 
   check("wide columns", {70, 5}, {0}, false);
   if (empty_ok) check("empty", {0, 3}, {0}, false);
   check("none left", {0, 3}, {1}, false);
-  cases.refuse("axis", [=] { call(zeros({2, 3}), Axes{2}, false); }, "axis 2 is out of range");
-  cases.refuse("twice", [=] { call(zeros({2, 3}), Axes{0, -2}, false); }, "named twice");
+  cases.refuse(
+      "axis",
+      [=] {
+        call(zeros({2, 3}), Axes{2}, false);
+      },
+      "axis 2 is out of range");
+  cases.refuse(
+      "twice",
+      [=] {
+        call(zeros({2, 3}), Axes{0, -2}, false);
+      },
+      "named twice");
 }
 
 template <bool kMean>
@@ -267,7 +283,12 @@ struct Extreme {
           return best;
         },
         false);
-    cases.refuse("nothing", [] { kMax ? max(zeros({0, 3})) : min(zeros({0, 3})); }, "no elements to choose from");
+    cases.refuse(
+        "nothing",
+        [] {
+          kMax ? max(zeros({0, 3})) : min(zeros({0, 3}));
+        },
+        "no elements to choose from");
   }
 };
 using Max = Extreme<true>;
@@ -284,7 +305,8 @@ struct ArgExtreme {
     const Tensor x = contiguous(input);
     const Index count = x.shape()[axis];
     const Shape shape = reduced(x.shape(), {axis}, keepdim);
-    GRADUS_CHECK(count > 0 || shape.numel() == 0, fmt::format("{}: no elements to choose from in {}", kName, describe(x)));
+    GRADUS_CHECK(count > 0 || shape.numel() == 0,
+                 fmt::format("{}: no elements to choose from in {}", kName, describe(x)));
     Tensor y = empty(shape, DType::i64);
     Index inner = 1;
     for (int i = axis + 1; i < x.rank(); ++i) inner *= x.shape()[i];
@@ -305,7 +327,8 @@ struct ArgExtreme {
   }
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& shape, int axis, bool keepdim) {
-      cases.add({label, {cases.normal(shape)},
+      cases.add({label,
+                 {cases.normal(shape)},
                  [=](const Tensors& in) { return kMax ? argmax(in[0], axis, keepdim) : argmin(in[0], axis, keepdim); },
                  [=](const Tensors& in) {
                    return naive_reduce(in[0], {axis}, keepdim, [](const std::vector<double>& values) {
@@ -320,18 +343,24 @@ struct ArgExtreme {
     check("first", {3, 4}, 0, true);
     check("middle", {2, 5, 3}, 1, false);
     check("empty", {0, 3}, 1, false);
-    cases.refuse("nothing", [] { kMax ? argmax(zeros({3, 0}), 1) : argmin(zeros({3, 0}), 1); },
-                 "no elements to choose from");
+    cases.refuse(
+        "nothing",
+        [] {
+          kMax ? argmax(zeros({3, 0}), 1) : argmin(zeros({3, 0}), 1);
+        },
+        "no elements to choose from");
   }
 };
 
-// --- composed of the above ---------------------------------------------------------------------------------------------
+// --- composed of the above
+// ---------------------------------------------------------------------------------------------
 
 struct Variance {
   static constexpr std::string_view kName = "var";
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& shape, const Axes& axes, int correction, bool keepdim) {
-      cases.add({label, {cases.normal(shape)},
+      cases.add({label,
+                 {cases.normal(shape)},
                  [=](const Tensors& in) { return var(in[0], axes, correction, keepdim); },
                  [=](const Tensors& in) {
                    return naive_reduce(in[0], axes, keepdim, [=](const std::vector<double>& values) {
@@ -345,7 +374,12 @@ struct Variance {
     };
     check("sample", {3, 4}, {1}, 1, false);
     check("population", {3, 4}, {}, 0, true);
-    cases.refuse("too few", [] { var(zeros({3, 1}), {1}); }, "needs more than 1");
+    cases.refuse(
+        "too few",
+        [] {
+          var(zeros({3, 1}), {1});
+        },
+        "needs more than 1");
   }
 };
 
@@ -360,11 +394,15 @@ struct LogSumExp {
           return std::log(total);
         },
         false);
-    cases.add({"large", {tensor({1000, 1001, 999}, DType::f64)}, [](const Tensors& in) { return logsumexp(in[0]); },
-               [](const Tensors&) { return scalar(1001.4076059644443, DType::f64); }});
-    cases.add({"minus infinity", {tensor({-INFINITY, -INFINITY}, DType::f64)},
+    cases.add({"large",
+               {tensor({1000, 1001, 999}, DType::f64)},
                [](const Tensors& in) { return logsumexp(in[0]); },
-               [](const Tensors&) { return scalar(-INFINITY, DType::f64); }, false});
+               [](const Tensors&) { return scalar(1001.4076059644443, DType::f64); }});
+    cases.add({"minus infinity",
+               {tensor({-INFINITY, -INFINITY}, DType::f64)},
+               [](const Tensors& in) { return logsumexp(in[0]); },
+               [](const Tensors&) { return scalar(-INFINITY, DType::f64); },
+               false});
   }
 };
 
@@ -381,7 +419,8 @@ struct Norm {
             return std::isinf(p) ? total : std::pow(total, 1 / p);
           },
           false);
-    cases.refuse("p", [] { norm(zeros({3}), 0.5); }, "p must be at least 1");
+    cases.refuse(
+        "p", [] { norm(zeros({3}), 0.5); }, "p must be at least 1");
   }
 };
 
@@ -418,8 +457,9 @@ Tensor argmin(const Tensor& x, int axis, bool keepdim) {
 Tensor var(const Tensor& x, const Axes& axes, int correction, bool keepdim) {
   const Axes all = normalize_axes(axes, x.rank(), "var");
   const Index count = ops::count_of(x.shape(), all);
-  GRADUS_CHECK(count > correction, fmt::format("var: with correction {} each group needs more than {} elements, got {} from {}",
-                                               correction, correction, count, describe(x)));
+  GRADUS_CHECK(count > correction,
+               fmt::format("var: with correction {} each group needs more than {} elements, got {} from {}", correction,
+                           correction, count, describe(x)));
   const double scale = static_cast<double>(count) / static_cast<double>(count - correction);
   return mean(square(x - mean(x, all, true)), all, keepdim) * scale;
 }

@@ -1,10 +1,10 @@
 // Softmax and log-softmax, over dense rows.
+#include "core/kernels/rows.h"
+#include "core/ops/elementwise.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
-
-#include "core/kernels/rows.h"
-#include "core/ops/elementwise.h"
 
 namespace gradus {
 namespace ops {
@@ -28,7 +28,9 @@ void for_each_line(const Tensor& x, Tensor& y, const F& f) {
 template <class Op>
 void softmax_cases(Cases& cases, bool logarithm, Tensor (*call)(const Tensor&, int)) {
   const auto check = [&](const char* label, const Tensor& x, int axis) {
-    cases.add({label, {x}, [=](const Tensors& in) { return call(in[0], axis); },
+    cases.add({label,
+               {x},
+               [=](const Tensors& in) { return call(in[0], axis); },
                [=](const Tensors& in) {
                  const naive::Array input(in[0]);
                  const int along = axis < 0 ? axis + input.shape.rank() : axis;
@@ -55,8 +57,18 @@ void softmax_cases(Cases& cases, bool logarithm, Tensor (*call)(const Tensor&, i
   check("long row", cases.normal({2, 37}), 1);
   check("large", tensor({1000, 1001, -1000, 3}, DType::f64), 0);
   check("empty", cases.normal({0, 3}), 1);
-  cases.refuse("axis", [=] { call(zeros({2, 3}), 2); }, "axis 2 is out of range");
-  cases.refuse("nothing", [=] { call(zeros({2, 0}), 1); }, "no classes");
+  cases.refuse(
+      "axis",
+      [=] {
+        call(zeros({2, 3}), 2);
+      },
+      "axis 2 is out of range");
+  cases.refuse(
+      "nothing",
+      [=] {
+        call(zeros({2, 0}), 1);
+      },
+      "no classes");
 }
 
 struct Softmax {

@@ -16,7 +16,9 @@ struct Neg : Unary<Neg, Keep::nothing> {
   static constexpr std::string_view kName = "neg";
   static constexpr bool kIntegers = true;
   template <class T>
-  T value(T x) const { return -x; }
+  T value(T x) const {
+    return -x;
+  }
   Tensor gradient(const Tensor& dy) const { return -dy; }
   double expected(double x) const { return 0 - x; }
 };
@@ -25,7 +27,9 @@ struct Abs : Unary<Abs, Keep::input> {
   static constexpr std::string_view kName = "abs";
   static constexpr bool kIntegers = true;
   template <class T>
-  T value(T x) const { return x < 0 ? -x : x + T(0); }  // + 0 turns -0 into 0
+  T value(T x) const {
+    return x < 0 ? -x : x + T(0);
+  }  // + 0 turns -0 into 0
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return dy * sign(x); }
   double expected(double x) const { return std::fabs(x); }
 };
@@ -34,7 +38,9 @@ struct Sign : Unary<Sign, Keep::nothing> {
   static constexpr std::string_view kName = "sign";
   static constexpr bool kIntegers = true;
   template <class T>
-  T value(T x) const { return static_cast<T>((x > 0) - (x < 0)); }
+  T value(T x) const {
+    return static_cast<T>((x > 0) - (x < 0));
+  }
   Tensor gradient(const Tensor& dy) const { return zeros_like(dy); }
   double expected(double x) const { return x > 0 ? 1 : x < 0 ? -1 : 0; }
 };
@@ -42,7 +48,9 @@ struct Sign : Unary<Sign, Keep::nothing> {
 struct Exp : Unary<Exp, Keep::output> {
   static constexpr std::string_view kName = "exp";
   template <class T>
-  T value(T x) const { return math::exp(x); }
+  T value(T x) const {
+    return math::exp(x);
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return dy * y; }
   double expected(double x) const { return std::exp(x); }
 };
@@ -50,7 +58,9 @@ struct Exp : Unary<Exp, Keep::output> {
 struct Log : Unary<Log, Keep::input, 0.3, 3.0> {
   static constexpr std::string_view kName = "log";
   template <class T>
-  T value(T x) const { return math::log(x); }
+  T value(T x) const {
+    return math::log(x);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return dy / x; }
   double expected(double x) const { return std::log(x); }
 };
@@ -58,7 +68,9 @@ struct Log : Unary<Log, Keep::input, 0.3, 3.0> {
 struct Sqrt : Unary<Sqrt, Keep::output, 0.3, 3.0> {
   static constexpr std::string_view kName = "sqrt";
   template <class T>
-  T value(T x) const { return std::sqrt(x); }
+  T value(T x) const {
+    return std::sqrt(x);
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return dy * 0.5 / y; }
   double expected(double x) const { return std::pow(x, 0.5); }
 };
@@ -66,7 +78,9 @@ struct Sqrt : Unary<Sqrt, Keep::output, 0.3, 3.0> {
 struct Rsqrt : Unary<Rsqrt, Keep::output, 0.3, 3.0> {
   static constexpr std::string_view kName = "rsqrt";
   template <class T>
-  T value(T x) const { return T(1) / std::sqrt(x); }
+  T value(T x) const {
+    return T(1) / std::sqrt(x);
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return dy * (-0.5 * (y * square(y))); }
   double expected(double x) const { return std::pow(x, -0.5); }
 };
@@ -75,9 +89,13 @@ struct Square : Unary<Square, Keep::input> {
   static constexpr std::string_view kName = "square";
   static constexpr bool kIntegers = true;
   template <class T>
-  T value(T x) const { return x * x; }
+  T value(T x) const {
+    return x * x;
+  }
   template <class T>
-  T slope(T x, T dy) const { return dy * (T(2) * x); }
+  T slope(T x, T dy) const {
+    return dy * (T(2) * x);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return dy * (2.0 * x); }
   double expected(double x) const { return std::pow(x, 2); }
 };
@@ -85,7 +103,9 @@ struct Square : Unary<Square, Keep::input> {
 struct Reciprocal : Unary<Reciprocal, Keep::output, 0.3, 3.0> {
   static constexpr std::string_view kName = "reciprocal";
   template <class T>
-  T value(T x) const { return T(1) / x; }
+  T value(T x) const {
+    return T(1) / x;
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return -(dy * square(y)); }
   double expected(double x) const { return std::pow(x, -1); }
 };
@@ -93,7 +113,9 @@ struct Reciprocal : Unary<Reciprocal, Keep::output, 0.3, 3.0> {
 struct Sin : Unary<Sin, Keep::input> {
   static constexpr std::string_view kName = "sin";
   template <class T>
-  T value(T x) const { return std::sin(x); }
+  T value(T x) const {
+    return std::sin(x);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return dy * cos(x); }
   double expected(double x) const { return std::sin(x); }
 };
@@ -101,7 +123,9 @@ struct Sin : Unary<Sin, Keep::input> {
 struct Cos : Unary<Cos, Keep::input> {
   static constexpr std::string_view kName = "cos";
   template <class T>
-  T value(T x) const { return std::cos(x); }
+  T value(T x) const {
+    return std::cos(x);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return -(dy * sin(x)); }
   double expected(double x) const { return std::cos(x); }
 };
@@ -109,7 +133,9 @@ struct Cos : Unary<Cos, Keep::input> {
 struct Erf : Unary<Erf, Keep::input> {
   static constexpr std::string_view kName = "erf";
   template <class T>
-  T value(T x) const { return math::erf(x); }
+  T value(T x) const {
+    return math::erf(x);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return dy * (kTwoOverSqrtPi * exp(-square(x))); }
   double expected(double x) const { return std::erf(x); }
 };
@@ -117,9 +143,13 @@ struct Erf : Unary<Erf, Keep::input> {
 struct Tanh : Unary<Tanh, Keep::output> {
   static constexpr std::string_view kName = "tanh";
   template <class T>
-  T value(T x) const { return math::tanh(x); }
+  T value(T x) const {
+    return math::tanh(x);
+  }
   template <class T>
-  T slope(T y, T dy) const { return dy * (T(1) - y * y); }
+  T slope(T y, T dy) const {
+    return dy * (T(1) - y * y);
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return dy * (1.0 - square(y)); }
   double expected(double x) const { return std::tanh(x); }
 };
@@ -127,9 +157,13 @@ struct Tanh : Unary<Tanh, Keep::output> {
 struct Sigmoid : Unary<Sigmoid, Keep::output> {
   static constexpr std::string_view kName = "sigmoid";
   template <class T>
-  T value(T x) const { return math::sigmoid(x); }
+  T value(T x) const {
+    return math::sigmoid(x);
+  }
   template <class T>
-  T slope(T y, T dy) const { return dy * (y * (T(1) - y)); }
+  T slope(T y, T dy) const {
+    return dy * (y * (T(1) - y));
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return dy * (y * (1.0 - y)); }
   double expected(double x) const { return 1 / (1 + std::exp(-x)); }
 };
@@ -137,9 +171,13 @@ struct Sigmoid : Unary<Sigmoid, Keep::output> {
 struct Relu : Unary<Relu, Keep::output> {
   static constexpr std::string_view kName = "relu";
   template <class T>
-  T value(T x) const { return x < T(0) ? T(0) : x; }  // NaN passes through
+  T value(T x) const {
+    return x < T(0) ? T(0) : x;
+  }  // NaN passes through
   template <class T>
-  T slope(T y, T dy) const { return y > T(0) ? dy : T(0); }
+  T slope(T y, T dy) const {
+    return y > T(0) ? dy : T(0);
+  }
   Tensor gradient(const Tensor& y, const Tensor& dy) const { return where(y, dy, zeros_like(dy)); }
   double expected(double x) const { return std::fmax(x, 0); }
 };
@@ -149,9 +187,13 @@ struct LeakyRelu : Unary<LeakyRelu, Keep::input> {
   double negative_slope = 0.01;
   static std::vector<LeakyRelu> examples() { return {{{}, 0.01}, {{}, 0.3}}; }
   template <class T>
-  T value(T x) const { return x > T(0) ? x : x * static_cast<T>(negative_slope); }
+  T value(T x) const {
+    return x > T(0) ? x : x * static_cast<T>(negative_slope);
+  }
   template <class T>
-  T slope(T x, T dy) const { return x > T(0) ? dy : dy * static_cast<T>(negative_slope); }
+  T slope(T x, T dy) const {
+    return x > T(0) ? dy : dy * static_cast<T>(negative_slope);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const {
     return where(greater(x, zeros_like(x)), dy, dy * negative_slope);
   }
@@ -161,7 +203,9 @@ struct LeakyRelu : Unary<LeakyRelu, Keep::input> {
 struct GeluExact : Unary<GeluExact, Keep::input> {
   static constexpr std::string_view kName = "gelu";
   template <class T>
-  T value(T x) const { return T(0.5) * x * (T(1) + math::erf(x * T(kSqrtHalf))); }
+  T value(T x) const {
+    return T(0.5) * x * (T(1) + math::erf(x * T(kSqrtHalf)));
+  }
   template <class T>
   T slope(T x, T dy) const {
     const T cdf = T(0.5) * (T(1) + math::erf(x * T(kSqrtHalf)));
@@ -176,9 +220,13 @@ struct GeluExact : Unary<GeluExact, Keep::input> {
 struct GeluTanh : Unary<GeluTanh, Keep::input> {
   static constexpr std::string_view kName = "gelu_tanh";
   template <class T>
-  static T inner(T x) { return T(kSqrtTwoOverPi) * (x + T(kGeluCubic) * x * x * x); }
+  static T inner(T x) {
+    return T(kSqrtTwoOverPi) * (x + T(kGeluCubic) * x * x * x);
+  }
   template <class T>
-  T value(T x) const { return T(0.5) * x * (T(1) + math::tanh(inner(x))); }
+  T value(T x) const {
+    return T(0.5) * x * (T(1) + math::tanh(inner(x)));
+  }
   template <class T>
   T slope(T x, T dy) const {
     const T t = math::tanh(inner(x));
@@ -198,7 +246,9 @@ struct GeluTanh : Unary<GeluTanh, Keep::input> {
 struct Silu : Unary<Silu, Keep::input> {
   static constexpr std::string_view kName = "silu";
   template <class T>
-  T value(T x) const { return x * math::sigmoid(x); }
+  T value(T x) const {
+    return x * math::sigmoid(x);
+  }
   template <class T>
   T slope(T x, T dy) const {
     const T s = math::sigmoid(x);
@@ -214,9 +264,13 @@ struct Silu : Unary<Silu, Keep::input> {
 struct Softplus : Unary<Softplus, Keep::input> {
   static constexpr std::string_view kName = "softplus";
   template <class T>
-  T value(T x) const { return math::softplus(x); }
+  T value(T x) const {
+    return math::softplus(x);
+  }
   template <class T>
-  T slope(T x, T dy) const { return dy * math::sigmoid(x); }
+  T slope(T x, T dy) const {
+    return dy * math::sigmoid(x);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const { return dy * sigmoid(x); }
   double expected(double x) const { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }
 };
@@ -226,9 +280,13 @@ struct Clamp : Unary<Clamp, Keep::input> {
   double low = -1, high = 1;
   static std::vector<Clamp> examples() { return {{{}, -1, 1}, {{}, 0.25, INFINITY}}; }
   template <class T>
-  T value(T x) const { return x < T(low) ? T(low) : x > T(high) ? T(high) : x; }
+  T value(T x) const {
+    return x < T(low) ? T(low) : x > T(high) ? T(high) : x;
+  }
   template <class T>
-  T slope(T x, T dy) const { return x >= T(low) && x <= T(high) ? dy : T(0); }
+  T slope(T x, T dy) const {
+    return x >= T(low) && x <= T(high) ? dy : T(0);
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const {
     return where(greater_equal(x, full_like(x, low)) * less_equal(x, full_like(x, high)), dy, zeros_like(dy));
   }
@@ -240,7 +298,9 @@ struct Affine : Unary<Affine, Keep::nothing> {
   double scale = 1, shift = 0;
   static std::vector<Affine> examples() { return {{{}, 3, 0}, {{}, -0.5, 2}}; }
   template <class T>
-  T value(T x) const { return static_cast<T>(scale) * x + static_cast<T>(shift); }
+  T value(T x) const {
+    return static_cast<T>(scale) * x + static_cast<T>(shift);
+  }
   Tensor gradient(const Tensor& dy) const { return dy * scale; }
   double expected(double x) const { return shift + x * scale; }
 };
@@ -250,7 +310,9 @@ struct PowScalar : Unary<PowScalar, Keep::input, 0.3, 3.0> {
   double exponent = 3;
   static std::vector<PowScalar> examples() { return {{{}, 3}, {{}, -1.5}, {{}, 0.5}, {{}, 0}}; }
   template <class T>
-  T value(T x) const { return std::pow(x, static_cast<T>(exponent)); }
+  T value(T x) const {
+    return std::pow(x, static_cast<T>(exponent));
+  }
   Tensor gradient(const Tensor& x, const Tensor& dy) const {
     if (exponent == 0) return zeros_like(dy);
     return dy * (exponent * pow(x, exponent - 1));
@@ -271,7 +333,8 @@ struct Cast {
   Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {to(dy, source)}; }
   static void cases(Cases& cases) {
     for (const DType dtype : {DType::f32, DType::bf16})
-      cases.add({std::string(name_of(dtype)) + " and back", {cases.normal({3, 4})},
+      cases.add({std::string(name_of(dtype)) + " and back",
+                 {cases.normal({3, 4})},
                  [dtype](const Tensors& in) { return to(to(in[0], dtype), in[0].dtype()); },
                  [dtype](const Tensors& in) {
                    const naive::Array x(in[0]);
@@ -310,9 +373,7 @@ Tensor erf(const Tensor& x) { return Family::run(ops::Erf{}, x); }
 Tensor tanh(const Tensor& x) { return Family::run(ops::Tanh{}, x); }
 Tensor sigmoid(const Tensor& x) { return Family::run(ops::Sigmoid{}, x); }
 Tensor relu(const Tensor& x) { return Family::run(ops::Relu{}, x); }
-Tensor leaky_relu(const Tensor& x, double negative_slope) {
-  return Family::run(ops::LeakyRelu{{}, negative_slope}, x);
-}
+Tensor leaky_relu(const Tensor& x, double negative_slope) { return Family::run(ops::LeakyRelu{{}, negative_slope}, x); }
 Tensor gelu(const Tensor& x, Gelu approximation) {
   return approximation == Gelu::exact ? Family::run(ops::GeluExact{}, x) : Family::run(ops::GeluTanh{}, x);
 }

@@ -1,13 +1,12 @@
 // The backward pass itself: accumulation, graphs that are kept or freed, saved tensors that changed, user ops, depth.
-#include <pthread.h>
+#include "core/gradcheck.h"
+#include "core/ops.h"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
+#include <pthread.h>
 #include <thread>
-
-#include "core/gradcheck.h"
-#include "core/ops.h"
 
 using namespace gradus;
 
@@ -98,7 +97,8 @@ TEST_CASE("grad returns gradients and touches no leaf") {
   CHECK(g[1].item() == 3);
   CHECK(g[2].item() == 12);
   CHECK_FALSE(x.grad().defined());
-  CHECK_THROWS_WITH(grad({sum(y)}, {x, unused}, {.retain_graph = true}), Catch::Contains("no output depends on input 1"));
+  CHECK_THROWS_WITH(grad({sum(y)}, {x, unused}, {.retain_graph = true}),
+                    Catch::Contains("no output depends on input 1"));
   CHECK_FALSE(grad({sum(y)}, {x, unused}, {.allow_unused = true})[1].defined());
 }
 
@@ -125,8 +125,9 @@ TEST_CASE("a gradient penalty flows into parameters") {
     const auto slope = grad({y}, {x}, {.create_graph = true});
     return sum(square(slope[0]));
   };
-  const auto result = gradcheck(f, {randn({4, 3}, rng, DType::f64), randn({5, 3}, rng, DType::f64),
-                                    randn({5}, rng, DType::f64)}, {.order = 2, .full = true});
+  const auto result =
+      gradcheck(f, {randn({4, 3}, rng, DType::f64), randn({5, 3}, rng, DType::f64), randn({5}, rng, DType::f64)},
+                {.order = 2, .full = true});
   INFO(result.message);
   CHECK(result.ok);
 }
@@ -202,7 +203,8 @@ TEST_CASE("an op may declare that it differentiates once") {
 TEST_CASE("a vjp with a wrong shape is caught at the leaf") {
   Tensor x = leaf({1, 2});
   x.set_name("w");
-  CHECK_THROWS_WITH(backward(apply(WrongShape{}, x)), Catch::Contains("\"w\"") && Catch::Contains("shaped like its input"));
+  CHECK_THROWS_WITH(backward(apply(WrongShape{}, x)),
+                    Catch::Contains("\"w\"") && Catch::Contains("shaped like its input"));
 }
 
 TEST_CASE("gradcheck finds a wrong gradient and refuses f32") {

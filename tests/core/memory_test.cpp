@@ -1,12 +1,12 @@
 // The pool and its account.
 #include "core/memory.h"
 
+#include "core/autograd.h"
+#include "core/ops.h"
+
 #include <catch2/catch.hpp>
 
 #include <thread>
-
-#include "core/autograd.h"
-#include "core/ops.h"
 
 using namespace gradus;
 
@@ -46,7 +46,8 @@ TEST_CASE("saving makes activations, leaves hold gradients, and backward frees w
   w.set_tag(MemTag::parameter);
   const auto before = memory::usage();
   Tensor loss = sum(square(tanh(matmul(w, w))));
-  CHECK(memory::usage().live_of(MemTag::activation) - before.live_of(MemTag::activation) == 64 * 64 * 4);  // tanh's output
+  CHECK(memory::usage().live_of(MemTag::activation) - before.live_of(MemTag::activation) ==
+        64 * 64 * 4);  // tanh's output
   backward(loss);
   CHECK(memory::usage().live_of(MemTag::activation) == before.live_of(MemTag::activation));
   CHECK(memory::usage().live_of(MemTag::gradient) - before.live_of(MemTag::gradient) == 64 * 64 * 4);

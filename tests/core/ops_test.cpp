@@ -1,16 +1,17 @@
-// Walks the table of ops: values against naive references in f64 and f32, strided and graph-free inputs, first and second
-// order gradients, thread counts, and the messages of misuse. An op that is listed is tested.
+// Walks the table of ops: values against naive references in f64 and f32, strided and graph-free inputs, first and
+// second order gradients, thread counts, and the messages of misuse. An op that is listed is tested.
+#include "core/ops.h"
+
+#include "core/gradcheck.h"
+#include "core/op_list.h"
+#include "core/parallel.h"
+
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <cstring>
 #include <set>
 #include <string>
-
-#include "core/gradcheck.h"
-#include "core/op_list.h"
-#include "core/ops.h"
-#include "core/parallel.h"
 
 using namespace gradus;
 
@@ -89,8 +90,8 @@ TEST_CASE("every op has right gradients, first and second order") {
       const auto dense = gradcheck(sample.call, sample.inputs, {.order = 2});
       INFO(dense.message);
       CHECK(dense.ok);
-      const auto views = gradcheck(
-          [&](const Tensors& in) { return sample.call(map_floating(in, strided)); }, sample.inputs, {.order = 2});
+      const auto views = gradcheck([&](const Tensors& in) { return sample.call(map_floating(in, strided)); },
+                                   sample.inputs, {.order = 2});
       INFO(views.message);
       CHECK(views.ok);
     }

@@ -1,11 +1,11 @@
 // The handle: sharing, views, host access, conversion, printing, and what it refuses.
 #include "core/tensor.h"
 
+#include "core/ops.h"
+
 #include <catch2/catch.hpp>
 
 #include <cmath>
-
-#include "core/ops.h"
 
 using namespace gradus;
 
@@ -90,6 +90,7 @@ TEST_CASE("messages name parameters") {
   Tensor w = zeros({512, 10}).requires_grad_();
   w.set_name("fc2.weight");
   CHECK(describe(w) == "f32 [512, 10]  parameter \"fc2.weight\"");
-  CHECK_THROWS_WITH(matmul(zeros({32, 784}), w),
-                    Catch::Contains("matmul: inner sizes differ\n  a: f32 [32, 784]\n  b: f32 [512, 10]  parameter \"fc2.weight\""));
+  CHECK_THROWS_WITH(
+      matmul(zeros({32, 784}), w),
+      Catch::Contains("matmul: inner sizes differ\n  a: f32 [32, 784]\n  b: f32 [512, 10]  parameter \"fc2.weight\""));
 }

@@ -1,12 +1,12 @@
-// Views (reshape, permute, slice, expand) and ops that move elements (concat, flip, roll, pad, triangles).
-#include <fmt/format.h>
-
-#include <algorithm>
-
+// Views: other shapes and strides over the same elements.
 #include "core/kernels/copy.h"
 #include "core/leaf.h"
 #include "core/op_list.h"
 #include "core/ops.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace gradus {
 namespace ops {
@@ -52,7 +52,9 @@ struct Reshape {
   Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {reshape(dy, before)}; }
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& from, const Shape& to) {
-      cases.add({label, {cases.normal(from)}, [to](const Tensors& in) { return reshape(in[0], to); },
+      cases.add({label,
+                 {cases.normal(from)},
+                 [to](const Tensors& in) { return reshape(in[0], to); },
                  [to, from](const Tensors& in) {
                    Shape shape = to;
                    for (int i = 0; i < shape.rank(); ++i)
@@ -65,8 +67,18 @@ struct Reshape {
     check("infer", {2, 6}, {3, -1});
     check("rank 0", {1, 1}, {});
     check("empty", {0, 3}, {3, 0});
-    cases.refuse("count", [] { reshape(zeros({2, 3}), {4}); }, "cannot hold");
-    cases.refuse("two unknown", [] { reshape(zeros({2, 3}), {-1, -1}); }, "one size may be -1");
+    cases.refuse(
+        "count",
+        [] {
+          reshape(zeros({2, 3}), {4});
+        },
+        "cannot hold");
+    cases.refuse(
+        "two unknown",
+        [] {
+          reshape(zeros({2, 3}), {-1, -1});
+        },
+        "one size may be -1");
   }
 };
 
@@ -90,7 +102,9 @@ struct Permute {
   }
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& shape, const Axes& order) {
-      cases.add({label, {cases.normal(shape)}, [order](const Tensors& in) { return permute(in[0], order); },
+      cases.add({label,
+                 {cases.normal(shape)},
+                 [order](const Tensors& in) { return permute(in[0], order); },
                  [order](const Tensors& in) {
                    const naive::Array x(in[0]);
                    Shape to = x.shape;
@@ -105,8 +119,18 @@ struct Permute {
     check("rotate", {2, 3, 4}, {2, 0, 1});
     check("swap", {3, 4}, {1, 0});
     check("empty", {0, 2}, {1, 0});
-    cases.refuse("twice", [] { permute(zeros({2, 3}), {0, 0}); }, "each axis once");
-    cases.refuse("axis", [] { transpose(zeros({2, 3}), 0, 2); }, "axis 2 is out of range");
+    cases.refuse(
+        "twice",
+        [] {
+          permute(zeros({2, 3}), {0, 0});
+        },
+        "each axis once");
+    cases.refuse(
+        "axis",
+        [] {
+          transpose(zeros({2, 3}), 0, 2);
+        },
+        "axis 2 is out of range");
   }
 };
 
@@ -125,7 +149,9 @@ struct Expand {
   Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {sum_to(dy, before)}; }
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& from, const Shape& to) {
-      cases.add({label, {cases.normal(from)}, [to](const Tensors& in) { return expand(in[0], to); },
+      cases.add({label,
+                 {cases.normal(from)},
+                 [to](const Tensors& in) { return expand(in[0], to); },
                  [to](const Tensors& in) {
                    const naive::Array x(in[0]);
                    return naive::build(to, [&](const Shape& i) { return x.broadcast(i); });
@@ -135,7 +161,12 @@ struct Expand {
     check("new axes", {3}, {2, 2, 3});
     check("rank 0", {}, {2, 3});
     check("empty", {1, 3}, {0, 3});
-    cases.refuse("sizes", [] { expand(zeros({3, 2}), {3, 4}); }, "does not broadcast to");
+    cases.refuse(
+        "sizes",
+        [] {
+          expand(zeros({3, 2}), {3, 4});
+        },
+        "does not broadcast to");
   }
 };
 
@@ -156,13 +187,15 @@ struct Slice {
   Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const;
   static void cases(Cases& cases) {
     const auto check = [&](const char* label, const Shape& shape, int axis, Index start, Index stop, Index step) {
-      cases.add({label, {cases.normal(shape)},
+      cases.add({label,
+                 {cases.normal(shape)},
                  [=](const Tensors& in) { return slice(in[0], axis, start, stop, step); },
                  [=](const Tensors& in) {
                    const naive::Array x(in[0]);
                    std::vector<Index> kept;
                    const Index size = x.shape[axis];
-                   for (Index i = start < 0 ? start + size : start; i < std::min(stop < 0 ? stop + size : stop, size); i += step)
+                   for (Index i = start < 0 ? start + size : start; i < std::min(stop < 0 ? stop + size : stop, size);
+                        i += step)
                      kept.push_back(i);
                    Shape to = x.shape;
                    to[axis] = static_cast<Index>(kept.size());
@@ -176,8 +209,10 @@ struct Slice {
     check("every other column", {3, 6}, 1, 1, 100, 2);
     check("from the back", {5}, 0, -3, -1, 1);
     check("nothing", {5, 2}, 0, 3, 3, 1);
-    cases.refuse("step", [] { slice(zeros({4}), 0, 0, 4, 0); }, "step must be positive");
-    cases.refuse("start", [] { slice(zeros({4}), 0, 5); }, "start 5 is outside");
+    cases.refuse(
+        "step", [] { slice(zeros({4}), 0, 0, 4, 0); }, "step must be positive");
+    cases.refuse(
+        "start", [] { slice(zeros({4}), 0, 5); }, "start 5 is outside");
   }
 };
 
@@ -197,166 +232,102 @@ struct Unslice {
     return {slice(ddx, taken.axis, taken.start, taken.stop, taken.step)};
   }
   static void cases(Cases& cases) {
-    cases.add({"padding", {cases.normal({2, 3})}, [](const Tensors& in) { return pad(in[0], 1, 2, 1); },
+    cases.add({"every other",
+               {cases.normal({2, 2})},
+               [](const Tensors& in) {
+                 return apply(Unslice{Slice{1, 1, 5, 2, 6}}, in[0]);
+               },
                [](const Tensors& in) {
                  const naive::Array x(in[0]);
                  return naive::build({2, 6}, [&](const Shape& i) {
-                   return i[1] >= 2 && i[1] < 5 ? x({i[0], i[1] - 2}) : 0.0;
+                   return i[1] == 1 ? x({i[0], 0}) : i[1] == 3 ? x({i[0], 1}) : 0.0;
                  });
                }});
   }
 };
 
-struct Clone {
-  static constexpr std::string_view kName = "clone";
-  static constexpr int kSaved = 0;
-  Tensor forward(Saver<0>&, const Tensor& x) {
-    Tensor y = empty(x.shape(), x.dtype());
-    kernels::copy(y.dtype(), y.impl()->data, y.strides(), x.dtype(), x.impl()->data, x.strides(), x.shape());
-    return y;
-  }
-  Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {dy}; }
+Grads<1> Slice::vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {apply(Unslice{*this}, dy)}; }
+
+// --- composed of the above; the cases say what they mean
+// ---------------------------------------------------------------
+
+struct Select {
+  static constexpr std::string_view kName = "select";
   static void cases(Cases& cases) {
-    cases.add({"matrix", {cases.normal({3, 4})}, [](const Tensors& in) { return clone(in[0]); },
-               [](const Tensors& in) { return naive::Array(in[0]).tensor(); }});
+    cases.add({"from the back",
+               {cases.normal({3, 4})},
+               [](const Tensors& in) { return select(in[0], 1, -1); },
+               [](const Tensors& in) {
+                 const naive::Array x(in[0]);
+                 return naive::build({3}, [&](const Shape& i) { return x({i[0], 3}); });
+               }});
+    cases.refuse(
+        "position", [] { select(zeros({3}), 0, 3); }, "position 3 is outside");
   }
 };
 
-struct Concat {
-  static constexpr std::string_view kName = "concat";
-  int axis;
-  std::vector<Index> sizes = {};
-  Tensor forward(std::span<const Tensor> parts) {
-    Shape shape = parts[0].shape();
-    shape[axis] = 0;
-    for (const Tensor& part : parts) {
-      sizes.push_back(part.shape()[axis]);
-      shape[axis] += sizes.back();
-    }
-    Tensor y = empty(shape, parts[0].dtype());
-    Index at = 0;
-    for (const Tensor& part : parts) {
-      const Index size = part.shape()[axis];
-      slice(y, axis, at, at + size).copy_(part);
-      at += size;
-    }
-    return y;
-  }
-  Tensors vjp(const Tensor& dy) const {
-    Tensors grads;
-    Index at = 0;
-    for (const Index size : sizes) {
-      grads.push_back(slice(dy, axis, at, at + size));
-      at += size;
-    }
-    return grads;
-  }
+struct Flatten {
+  static constexpr std::string_view kName = "flatten";
   static void cases(Cases& cases) {
-    const auto check = [&](const char* label, int axis, const Shape& a, const Shape& b) {
-      cases.add({label, {cases.normal(a), cases.normal(b)},
-                 [axis](const Tensors& in) { return concat(in, axis); },
-                 [axis](const Tensors& in) {
-                   const naive::Array left(in[0]), right(in[1]);
-                   Shape shape = left.shape;
-                   shape[axis] += right.shape[axis];
-                   return naive::build(shape, [&](Shape i) {
-                     if (i[axis] < left.shape[axis]) return left(i);
-                     i[axis] -= left.shape[axis];
-                     return right(i);
-                   });
-                 }});
-    };
-    check("rows", 0, {2, 3}, {4, 3});
-    check("columns", 1, {2, 3}, {2, 1});
-    check("one empty", 0, {0, 3}, {2, 3});
-    cases.refuse("none", [] { concat(Tensors{}, 0); }, "nothing to join");
-    cases.refuse("shapes", [] { concat({zeros({2, 3}), zeros({2, 4})}, 0); }, "differ outside axis 0");
-    cases.refuse("dtypes", [] { concat({zeros({2}), zeros({2}, DType::f64)}, 0); }, "dtypes differ");
+    cases.add({"all but the first",
+               {cases.normal({2, 3, 4})},
+               [](const Tensors& in) { return flatten(in[0], 1); },
+               [](const Tensors& in) {
+                 return tensor(in[0].to_vector(), {2, 12}, DType::f64);
+               }});
+    cases.refuse(
+        "order",
+        [] {
+          flatten(zeros({2, 3}), 1, 0);
+        },
+        "comes after");
   }
 };
 
-struct Flip {
-  static constexpr std::string_view kName = "flip";
-  static constexpr int kSaved = 0;
-  Axes axes;
-  Tensor forward(Saver<0>&, const Tensor& x) {
-    Strides strides = x.strides();
-    Index offset = 0;
-    for (const int axis : axes) {
-      offset += (x.shape()[axis] - 1) * strides[axis];
-      strides[axis] = -strides[axis];
-    }
-    Tensor y = empty(x.shape(), x.dtype());
-    if (x.numel() == 0) return y;
-    const Tensor reversed = view_of(x, x.shape(), strides, offset);
-    kernels::copy(y.dtype(), y.impl()->data, y.strides(), x.dtype(), reversed.impl()->data, strides, x.shape());
-    return y;
-  }
-  Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const { return {flip(dy, axes)}; }
+struct Unsqueeze {
+  static constexpr std::string_view kName = "unsqueeze";
   static void cases(Cases& cases) {
-    const auto check = [&](const char* label, const Shape& shape, const Axes& axes) {
-      cases.add({label, {cases.normal(shape)}, [axes](const Tensors& in) { return flip(in[0], axes); },
-                 [axes](const Tensors& in) {
-                   const naive::Array x(in[0]);
-                   return naive::build(x.shape, [&](Shape i) {
-                     for (const int axis : axes) i[axis] = x.shape[axis] - 1 - i[axis];
-                     return x(i);
-                   });
-                 }});
-    };
-    check("rows", {3, 2}, {0});
-    check("both", {3, 2}, {0, 1});
-    check("empty", {0, 2}, {0});
-    cases.refuse("axis", [] { flip(zeros({2}), {1}); }, "axis 1 is out of range");
+    cases.add({"and back",
+               {cases.normal({2, 3})},
+               [](const Tensors& in) { return unsqueeze(squeeze(unsqueeze(in[0], 1), 1), -1); },
+               [](const Tensors& in) {
+                 return tensor(in[0].to_vector(), {2, 3, 1}, DType::f64);
+               }});
+    cases.refuse(
+        "size",
+        [] {
+          squeeze(zeros({2, 3}), 0);
+        },
+        "does not have size 1");
   }
 };
 
-// Keeps elements on one side of a diagonal of the last two axes.
-struct Triangle {
-  static constexpr std::string_view kName = "triangle";
-  static constexpr int kSaved = 0;
-  bool upper;
-  Index diagonal;
-  Tensor forward(Saver<0>&, const Tensor& x) {
-    const Index rows = x.size(-2);
-    const Index columns = x.size(-1);
-    std::vector<double> mask;
-    mask.reserve(static_cast<std::size_t>(rows * columns));
-    for (Index i = 0; i < rows; ++i)
-      for (Index j = 0; j < columns; ++j) mask.push_back((upper ? j - i >= diagonal : j - i <= diagonal) ? 1 : 0);
-    return where(tensor(mask, {rows, columns}), x.detach(), scalar(0, x.dtype()));
-  }
-  Grads<1> vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const {
-    return {upper ? triu(dy, diagonal) : tril(dy, diagonal)};
-  }
+struct Split {
+  static constexpr std::string_view kName = "split";
   static void cases(Cases& cases) {
-    const auto check = [&](const char* label, const Shape& shape, bool upper, Index diagonal) {
-      cases.add({label, {cases.normal(shape)},
-                 [=](const Tensors& in) { return upper ? triu(in[0], diagonal) : tril(in[0], diagonal); },
-                 [=](const Tensors& in) {
-                   const naive::Array x(in[0]);
-                   return naive::build(x.shape, [&](const Shape& i) {
-                     const Index above = i[i.rank() - 1] - i[i.rank() - 2];
-                     return (upper ? above >= diagonal : above <= diagonal) ? x(i) : 0.0;
-                   });
-                 }});
-    };
-    check("triu", {3, 4}, true, 0);
-    check("tril", {2, 3, 3}, false, 1);
-    check("triu below", {4, 2}, true, -2);
-    cases.refuse("rank", [] { triu(zeros({3})); }, "at least two axes");
+    cases.add({"the last part is smaller",
+               {cases.normal({2, 5})},
+               [](const Tensors& in) {
+                 const Tensors parts = split(in[0], 3, 1);
+                 return sum(parts[0], {1}) * sum(square(parts[1]), {1});
+               },
+               [](const Tensors& in) {
+                 const naive::Array x(in[0]);
+                 return naive::build({2}, [&](const Shape& i) {
+                   return (x({i[0], 0}) + x({i[0], 1}) + x({i[0], 2})) *
+                          (x({i[0], 3}) * x({i[0], 3}) + x({i[0], 4}) * x({i[0], 4}));
+                 });
+               }});
+    cases.refuse(
+        "size", [] { split(zeros({4}), 0); }, "must be positive");
   }
 };
 
-Grads<1> Slice::vjp(const Saved<0>&, const Tensor& dy, Needs<1>) const {
-  return {apply(Unslice{*this}, dy)};
-}
-
-using Family = OpList<Reshape, Permute, Expand, Slice, Unslice, Clone, Concat, Flip, Triangle>;
+using Family = OpList<Reshape, Permute, Expand, Slice, Unslice, Select, Flatten, Unsqueeze, Split>;
 
 }  // namespace
 
-std::vector<OpInfo> shape_ops() { return Family::table(); }
+std::vector<OpInfo> view_ops() { return Family::table(); }
 
 }  // namespace ops
 
@@ -372,12 +343,14 @@ Tensor reshape(const Tensor& x, const Shape& requested) {
       known *= shape[i];
       continue;
     }
-    GRADUS_CHECK(unknown < 0, fmt::format("reshape: {} has several unknown sizes; only one size may be -1", to_string(requested)));
+    GRADUS_CHECK(unknown < 0,
+                 fmt::format("reshape: {} has several unknown sizes; only one size may be -1", to_string(requested)));
     unknown = i;
   }
   if (unknown >= 0 && known > 0) shape[unknown] = x.numel() / known;
-  GRADUS_CHECK((unknown < 0 || known > 0) && shape.numel() == x.numel(),
-               fmt::format("reshape: {} cannot hold the {} elements of {}", to_string(requested), x.numel(), describe(x)));
+  GRADUS_CHECK(
+      (unknown < 0 || known > 0) && shape.numel() == x.numel(),
+      fmt::format("reshape: {} cannot hold the {} elements of {}", to_string(requested), x.numel(), describe(x)));
   return Family::run(ops::Reshape{shape}, x);
 }
 
@@ -403,8 +376,9 @@ Tensor permute(const Tensor& x, const Axes& order) {
     axes.push_back(normalize_axis(axis, x.rank(), "permute"));
     seen |= 1U << axes.back();
   }
-  GRADUS_CHECK(static_cast<int>(axes.size()) == x.rank() && seen == (1U << x.rank()) - 1,
-               fmt::format("permute: the order must name each axis once; got {} axes for {}", order.size(), describe(x)));
+  GRADUS_CHECK(
+      static_cast<int>(axes.size()) == x.rank() && seen == (1U << x.rank()) - 1,
+      fmt::format("permute: the order must name each axis once; got {} axes for {}", order.size(), describe(x)));
   return Family::run(ops::Permute{std::move(axes)}, x);
 }
 
@@ -461,40 +435,6 @@ Tensor unsqueeze(const Tensor& x, int axis) {
   return reshape(x, shape);
 }
 
-Tensor clone(const Tensor& x) { return Family::run(ops::Clone{}, x); }
-Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }
-
-Tensor concat(std::span<const Tensor> parts, int axis) {
-  GRADUS_CHECK(!parts.empty(), "concat: nothing to join");
-  axis = normalize_axis(axis, parts[0].rank(), "concat");
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    GRADUS_CHECK(parts[i].dtype() == parts[0].dtype(),
-                 fmt::format("concat: dtypes differ\n  part 0: {}\n  part {}: {}", describe(parts[0]), i, describe(parts[i])));
-    bool fits = parts[i].rank() == parts[0].rank();
-    for (int k = 0; k < parts[0].rank() && fits; ++k) fits = k == axis || parts[i].shape()[k] == parts[0].shape()[k];
-    GRADUS_CHECK(fits, fmt::format("concat: shapes differ outside axis {}\n  part 0: {}\n  part {}: {}", axis,
-                                   describe(parts[0]), i, describe(parts[i])));
-  }
-  return Family::run_list(ops::Concat{axis}, parts);
-}
-Tensor concat(std::initializer_list<Tensor> parts, int axis) {
-  return concat(std::span<const Tensor>(parts.begin(), parts.size()), axis);
-}
-
-Tensor stack(std::span<const Tensor> parts, int axis) {
-  GRADUS_CHECK(!parts.empty(), "stack: nothing to join");
-  Tensors wide;
-  for (const Tensor& part : parts) {
-    GRADUS_CHECK(part.shape() == parts[0].shape(), fmt::format("stack: shapes differ\n  part 0: {}\n  another: {}",
-                                                               describe(parts[0]), describe(part)));
-    wide.push_back(unsqueeze(part, axis));
-  }
-  return concat(wide, normalize_axis(axis, parts[0].rank() + 1, "stack"));
-}
-Tensor stack(std::initializer_list<Tensor> parts, int axis) {
-  return stack(std::span<const Tensor>(parts.begin(), parts.size()), axis);
-}
-
 Tensors split(const Tensor& x, Index size, int axis) {
   GRADUS_CHECK(size > 0, fmt::format("split: the size of a part must be positive, got {}", size));
   axis = normalize_axis(axis, x.rank(), "split");
@@ -502,43 +442,5 @@ Tensors split(const Tensor& x, Index size, int axis) {
   for (Index at = 0; at < x.shape()[axis]; at += size) parts.push_back(slice(x, axis, at, at + size));
   return parts;
 }
-
-Tensor pad(const Tensor& x, int axis, Index before, Index after, double value) {
-  axis = normalize_axis(axis, x.rank(), "pad");
-  GRADUS_CHECK(before >= 0 && after >= 0, fmt::format("pad: sizes must not be negative, got {} and {}", before, after));
-  const auto filler = [&](Index size) {
-    Shape shape = x.shape();
-    shape[axis] = size;
-    return full(shape, value, x.dtype());
-  };
-  return concat({filler(before), x, filler(after)}, axis);
-}
-
-Tensor flip(const Tensor& x, const Axes& axes) {
-  Axes unique;
-  for (const int axis : axes) {
-    unique.push_back(normalize_axis(axis, x.rank(), "flip"));
-    GRADUS_CHECK(std::count(unique.begin(), unique.end(), unique.back()) == 1, fmt::format("flip: axis {} is named twice", axis));
-  }
-  return Family::run(ops::Flip{std::move(unique)}, x);
-}
-
-Tensor roll(const Tensor& x, Index shift, int axis) {
-  axis = normalize_axis(axis, x.rank(), "roll");
-  const Index size = x.shape()[axis];
-  if (size == 0) return x;
-  shift = ((shift % size) + size) % size;
-  if (shift == 0) return x;
-  return concat({slice(x, axis, size - shift), slice(x, axis, 0, size - shift)}, axis);
-}
-
-namespace {
-Tensor triangle(const Tensor& x, bool upper, Index diagonal) {
-  GRADUS_CHECK(x.rank() >= 2, fmt::format("{}: needs at least two axes, got {}", upper ? "triu" : "tril", describe(x)));
-  return Family::run(ops::Triangle{upper, diagonal}, x);
-}
-}  // namespace
-Tensor triu(const Tensor& x, Index diagonal) { return triangle(x, true, diagonal); }
-Tensor tril(const Tensor& x, Index diagonal) { return triangle(x, false, diagonal); }
 
 }  // namespace gradus
