@@ -64,6 +64,7 @@ void Lookahead::remember() {
 
 void Lookahead::look_back() {
   if (steps() % own_options().k != 0) return;
+  const NoGrad no_grad;
   for (std::size_t i = 0; i < count(); ++i) {
     mix(slot(i), weight(i), own_options().alpha);
     weight(i).copy_(slot(i));

@@ -4,11 +4,18 @@
 #include "optim/adagrad.h"
 #include "optim/adam.h"
 #include "optim/adam_variants.h"
+#include "optim/averaging.h"
 #include "optim/lamb.h"
 #include "optim/lion.h"
+#include "optim/low_rank.h"
+#include "optim/muon.h"
 #include "optim/normalized.h"
+#include "optim/parameter_free.h"
 #include "optim/rmsprop.h"
+#include "optim/sam.h"
+#include "optim/schedule_free.h"
 #include "optim/sgd.h"
+#include "optim/sophia.h"
 
 #include <fmt/format.h>
 
@@ -26,6 +33,81 @@ std::unique_ptr<Optimizer> make_rule(NamedTensors parameters, const OptionList& 
 template <class M>
 OptionList default_options() {
   return list_options(typename M::Options());
+}
+
+// --- methods for matrices, with AdamW for the rest ---
+
+template <class M, typename M::Options (*Defaults)()>
+std::unique_ptr<Optimizer> make_matrix_method(NamedTensors parameters, const OptionList& options) {
+  typename M::Options own = Defaults();
+  AdamWOptions auxiliary = auxiliary_adamw();
+  Takes takes = Takes::hidden;
+  for (const auto& [key, text] : options) {
+    if (key == "takes") {
+      if (!from_text(text, takes)) detail::fail_option_value(M::kName, key, text, kind_of(takes));
+    } else if (key.starts_with("aux.")) {
+      set_option(std::string(M::kName) + " aux", auxiliary, key.substr(4), text);
+    } else {
+      set_option(M::kName, own, key, text);
+    }
+  }
+  check_options(M::kName, own);
+  check_options("adamw", auxiliary);
+  if (takes == Takes::hidden) return with_adamw<M>(parameters, own, auxiliary, HiddenWeights(parameters));
+  return with_adamw<M>(parameters, own, auxiliary, [](const NamedTensor& p) { return p.tensor.rank() >= 2; });
+}
+
+template <class M, typename M::Options (*Defaults)()>
+OptionList matrix_method_options() {
+  OptionList list = list_options(Defaults());
+  list.emplace_back("takes", to_text(Takes::hidden));
+  for (const auto& [key, value] : list_options(auxiliary_adamw())) list.emplace_back("aux." + key, value);
+  return list;
+}
+
+template <class M>
+typename M::Options plain() {
+  return {};
+}
+
+template <class M, typename M::Options (*Defaults)() = &plain<M>>
+constexpr Method matrix_method(std::string_view name, std::string_view idea, std::string_view state,
+                               std::string_view source) {
+  return {name, idea, state, source, false, &make_matrix_method<M, Defaults>, &matrix_method_options<M, Defaults>};
+}
+
+// --- wrappers around a base, SGD unless told otherwise ---
+
+template <class W>
+std::unique_ptr<Optimizer> make_wrapper(NamedTensors parameters, const OptionList& options) {
+  typename W::Options own;
+  std::string base = "sgd";
+  OptionList inner;
+  for (const auto& [key, text] : options) {
+    if (key == "base") {
+      base = text;
+    } else if (key == "lr") {
+      inner.emplace_back(key, text);
+    } else if (key.starts_with("base.")) {
+      inner.emplace_back(key.substr(5), text);
+    } else {
+      set_option(W::kName, own, key, text);
+    }
+  }
+  return std::make_unique<W>(make(base, std::move(parameters), inner), own);
+}
+
+template <class W>
+OptionList wrapper_options() {
+  OptionList list = list_options(typename W::Options());
+  list.emplace_back("base", "sgd");
+  for (const auto& [key, value] : default_options<SGD>()) list.emplace_back("base." + key, value);
+  return list;
+}
+
+template <class W>
+constexpr Method wrapper(std::string_view idea, std::string_view state, std::string_view source, bool elementwise) {
+  return {W::kName, idea, state, source, elementwise, &make_wrapper<W>, &wrapper_options<W>};
 }
 
 template <class M>
@@ -53,6 +135,28 @@ constexpr Method kCatalog[] = {
     rule<Lion>("the sign of an interpolated momentum", "mn", "Chen et al. 2023"),
     rule<Adafactor>("second moments from row and column means", "m + n", "Shazeer and Stern 2018", kWholeTensor),
     rule<LAMB>("Adam with steps as long as the weights allow", "2mn", "You et al. 2020", kWholeTensor),
+    matrix_method<Muon>("muon", "momentum made orthogonal; hidden matrices, AdamW for the rest", "mn",
+                        "Jordan et al. 2024"),
+    rule<ScheduleFreeSGD>("SGD with a running average in place of a schedule", "mn", "Defazio et al. 2024"),
+    rule<ScheduleFreeAdamW>("AdamW with a running average in place of a schedule", "2mn", "Defazio et al. 2024"),
+    rule<ScheduleFreeRAdam>("the same with RAdam's start in place of a warm-up", "2mn", "Defazio et al. 2024"),
+    matrix_method<GaLore>("galore", "Adam in the gradient's leading directions", "mr + 2nr", "Zhao et al. 2024"),
+    matrix_method<Fira>("fira", "GaLore plus what it leaves out, scaled", "mr + 2nr + 1", "Chen et al. 2024"),
+    matrix_method<APOLLO>("apollo", "the gradient, scaled as Adam would a projection of it", "2nr + 2",
+                          "Zhu et al. 2024"),
+    matrix_method<APOLLO, &apollo_mini>("apollo_mini", "APOLLO of rank 1 with one scale a tensor", "2n + 2",
+                                        "Zhu et al. 2024"),
+    wrapper<SAM>("the gradient where the loss nearby is worst; ASAM with adaptive", "base", "Foret et al. 2021",
+                 kWholeTensor),
+    wrapper<LookSAM>("SAM every k steps, its direction reused between", "base + mn", "Liu et al. 2022", kWholeTensor),
+    wrapper<EMA>("evaluates an exponential average of the weights", "base + mn", "Polyak and Juditsky 1992", true),
+    wrapper<SWA>("evaluates the uniform average of the weights", "base + mn", "Izmailov et al. 2018", true),
+    wrapper<Lookahead>("k steps forward, one step back", "base + mn", "Zhang et al. 2019", true),
+    rule<Prodigy>("Adam that finds its learning rate", "4mn", "Mishchenko and Defazio 2024", kWholeTensor),
+    rule<DAdaptAdam>("Adam that finds its learning rate", "3mn", "Defazio and Mishchenko 2023", kWholeTensor),
+    rule<DAdaptSGD>("SGD that finds its learning rate", "2mn", "Defazio and Mishchenko 2023", kWholeTensor),
+    rule<SophiaG>("momentum over curvature, clipped; wants sampled labels", "2mn", "Liu et al. 2024"),
+    rule<PrimalAveraging>("gradients at the average of the iterates", "mn", "Defazio et al. 2024"),
 };
 
 }  // namespace

@@ -30,10 +30,10 @@ void check_sizes(std::string_view method, Index rank, const NamedTensor& paramet
   check_is_matrix(method, parameter);
   const Sizes sizes = sizes_of(parameter.tensor.shape(), rank);
   const Index shorter = std::min(sizes.rows, sizes.columns);
-  GRADUS_CHECK(rank <= shorter, std::string(method) + ": rank = " + std::to_string(rank) +
-                                    " is larger than parameter \"" + parameter.name + "\", " +
-                                    describe(parameter.tensor) + "\n  needs rank <= " + std::to_string(shorter) +
-                                    "\n  hint: rank=0 takes a quarter of the shorter side");
+  GRADUS_CHECK(rank <= shorter || parameter.tensor.numel() == 0,
+               std::string(method) + ": rank = " + std::to_string(rank) + " is larger than parameter \"" +
+                   parameter.name + "\", " + describe(parameter.tensor) + "\n  needs rank <= " +
+                   std::to_string(shorter) + "\n  hint: rank=0 takes a quarter of the shorter side");
 }
 
 void check_common(OptionCheck& is, const auto& o) {

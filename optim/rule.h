@@ -206,12 +206,7 @@ class Rule : public Optimizer {
  protected:
   void do_step() override {
     const NoGrad no_grad;
-    resolved_.resize(overrides_.size() + 1);
-    for (std::size_t g = 0; g < resolved_.size(); ++g) {
-      resolved_[g] = resolve(static_cast<int>(g), defaults_);
-      if constexpr (requires { resolved_[g].lr; }) resolved_[g].lr *= lr_scale_;
-      check_options(Derived::kName, resolved_[g]);
-    }
+    resolve_all();
     collect_items();
     if (ready())
       for (Item& item : items_) {
@@ -222,7 +217,17 @@ class Rule : public Optimizer {
     ++steps_;
   }
 
-  /// Of group g in this step, lr scaled; for before_step().
+  /// Calls f(options, item) for every parameter that has a gradient, outside a step: for what a method learns between
+  /// steps.
+  template <class F>
+  void for_each_item(const F& f) {
+    resolve_all();
+    collect_items();
+    for (Item& item : items_) f(resolved_[static_cast<std::size_t>(item.group)], item);
+    items_.clear();
+  }
+
+  /// Of the item's group in this step, lr scaled; for before_step().
   const Options& group_options(const Item& item) const { return resolved_[static_cast<std::size_t>(item.group)]; }
   /// Of parameters in no group in this step, lr scaled.
   const Options& default_options() const { return resolved_[0]; }
@@ -234,6 +239,16 @@ class Rule : public Optimizer {
     Options options = defaults;
     if (group > 0) overrides_[static_cast<std::size_t>(group - 1)](options);
     return options;
+  }
+
+  /// The options of every group in this step.
+  void resolve_all() {
+    resolved_.resize(overrides_.size() + 1);
+    for (std::size_t g = 0; g < resolved_.size(); ++g) {
+      resolved_[g] = resolve(static_cast<int>(g), defaults_);
+      if constexpr (requires { resolved_[g].lr; }) resolved_[g].lr *= lr_scale_;
+      check_options(Derived::kName, resolved_[g]);
+    }
   }
 
   static void list_slots(const Options& options, SlotList& list) {

@@ -35,7 +35,7 @@ struct SAMOptions {
 class SAM : public WrapperWith<SAM, SAMOptions> {
  public:
   static constexpr std::string_view kName = "sam";
-  static constexpr const char* kSlot = "unused";  // the old weights live only within a step
+  static constexpr const char* kSlot = "none";  // the old weights live only within a step
   using WrapperWith::WrapperWith;
   bool needs_closure() const override { return true; }
 

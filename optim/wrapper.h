@@ -98,9 +98,10 @@ class WrapperWith : public Wrapper {
     Tensors slots = slots_;
     for (std::size_t i = 0; i < slots.size(); ++i) {
       const auto& [name, parameter] = parameters()[i];
-      const std::string key = name + "/" + Derived::kSlot;
-      if (visitor.saving() ? slots[i].defined() : visitor.has_tensor(key)) {
-        visitor.tensor(key, slots[i], parameter.shape(), parameter.dtype());
+      bool present = slots[i].defined();
+      visitor.value("has_slot." + name, present);
+      if (present) {
+        visitor.tensor(name + "/" + Derived::kSlot, slots[i], parameter.shape(), parameter.dtype());
       } else {
         slots[i] = Tensor();
       }
