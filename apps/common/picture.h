@@ -1,11 +1,11 @@
-// Any picture as an example of a grey image set: how a user's own file becomes what a classifier was trained on.
+// Any picture as an example of a gray image set: how a user's own file becomes what a classifier was trained on.
 #pragma once
 
 #include "apps/common/png.h"
 
 namespace gradus::apps {
 
-/// A square grey image of side x side pixels, light object on black, from an RGBA picture of any size, following how
+/// A square gray image of side x side pixels, light object on black, from an RGBA picture of any size, following how
 /// Fashion-MNIST was made from product photos (Xiao, Rasul and Vollgraf 2017, section 2):
 /// - transparent parts take the backdrop, white or black, that the object stands out from;
 /// - a picture whose corners are light is inverted;

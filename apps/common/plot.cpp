@@ -189,13 +189,13 @@ std::string plot_tiles(const std::string& run, const std::string& name, const st
   std::string marks;
   for (int i = 0; i < count; ++i) {
     const Tile& tile = tiles[static_cast<std::size_t>(i)];
-    GRADUS_CHECK(tile.grey.size() == static_cast<std::size_t>(side * side),
-                 fmt::format("plot_tiles: tile {} has {} levels, not {} x {}", i, tile.grey.size(), side, side));
+    GRADUS_CHECK(tile.gray.size() == static_cast<std::size_t>(side * side),
+                 fmt::format("plot_tiles: tile {} has {} levels, not {} x {}", i, tile.gray.size(), side, side));
     const int left = i % columns * step_x + gap / 2, top = i / columns * step_y;
     for (int y = 0; y < side; ++y)
       for (int x = 0; x < side; ++x)
         canvas[static_cast<std::size_t>((top + y) * width + left + x)] =
-            tile.grey[static_cast<std::size_t>(y * side + x)];
+            tile.gray[static_cast<std::size_t>(y * side + x)];
     const std::string_view color = tile.marked ? kRed : kInk;
     if (tile.marked)
       marks += fmt::format(

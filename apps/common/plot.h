@@ -39,12 +39,12 @@ std::string plot_confusion(const std::string& run, const std::string& name, cons
 
 /// One picture of a grid, with a caption of one or two lines.
 struct Tile {
-  std::vector<std::uint8_t> grey;  // side * side levels
+  std::vector<std::uint8_t> gray;  // side * side levels
   std::string caption;
   bool marked = false;  // framed and captioned in red
 };
 
-/// Small grey pictures in rows of `columns`, as .png.
+/// Small gray pictures in rows of `columns`, as .png.
 std::string plot_tiles(const std::string& run, const std::string& name, const std::string& title, int side, int columns,
                        const std::vector<Tile>& tiles);
 

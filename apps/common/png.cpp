@@ -13,7 +13,11 @@
 #include <cctype>
 #include <cstdlib>
 #include <memory>
+#include <new>
+#include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -32,10 +36,16 @@ namespace {
 
 constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n", 8);
 
-std::uint32_t big_endian(std::string_view bytes) {
+std::uint32_t from_big_endian(std::string_view bytes) {
   std::uint32_t value = 0;
   for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<std::uint8_t>(bytes[static_cast<std::size_t>(i)]);
   return value;
+}
+
+std::string big_endian(std::size_t value) {
+  std::string bytes;
+  for (const int shift : {24, 16, 8, 0}) bytes.push_back(static_cast<char>(value >> shift & 0xff));
+  return bytes;
 }
 
 struct Chunk {
@@ -48,7 +58,7 @@ struct Header {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
   int depth = 0;  // bits a sample
-  int color = 0;  // 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA
+  int color = 0;  // 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA
   bool interlaced = false;
 
   std::uint64_t bits_per_pixel() const {
@@ -62,8 +72,8 @@ class Checker {
  public:
   Checker(std::string_view bytes, const std::string& name) : bytes_(bytes), name_(name) {}
 
-  /// How many bytes belong to the picture: what follows the end chunk is left alone.
-  std::size_t check() {
+  /// The same picture in its plainest form for the decoder: header, palette, transparency, all pixels in one chunk.
+  std::string check() {
     if (bytes_.substr(0, kSignature.size()) != kSignature) {
       reject(bytes_.size() < kSignature.size() ? "the file is too short for a PNG" : "not a PNG file",
              "its first eight bytes are not the PNG signature");
@@ -72,15 +82,18 @@ class Checker {
     const Chunk first = read_chunk(at);
     check_header(first);
 
+    std::string plain(bytes_.substr(0, at));
     std::string packed;
     std::string_view before = first.type;
     std::size_t palette = 0;  // entries
     while (before != "IEND") {
+      const std::size_t start = at;
       const Chunk chunk = read_chunk(at);
+      if (chunk.type == "PLTE" || chunk.type == "tRNS") plain += bytes_.substr(start, at - start);
       if (chunk.type == "IHDR") reject(chunk, "a second header");
       if (chunk.type == "PLTE") {
         if (palette != 0 || !packed.empty()) reject(chunk, "the palette must come once, before the pixels");
-        if (header_.color == 0 || header_.color == 4) reject(chunk, "a grey picture must not have a palette");
+        if (header_.color == 0 || header_.color == 4) reject(chunk, "a gray picture must not have a palette");
         if (chunk.data.empty() || chunk.data.size() % 3 != 0 || chunk.data.size() > 768)
           reject(chunk, fmt::format("a palette has 3 to 768 bytes, three a color; found {}", chunk.data.size()));
         palette = chunk.data.size() / 3;
@@ -99,7 +112,10 @@ class Checker {
     }
     if (packed.empty()) reject("no pixels", "there is no IDAT chunk with data");
     check_packed(packed);
-    return at;
+    constexpr std::string_view kNoChecksum("\0\0\0\0", 4);  // the decoder does not look at checksums
+    for (const auto& [type, data] : {std::pair("IDAT", packed), std::pair("IEND", std::string())})
+      plain.append(big_endian(data.size())).append(type).append(data).append(kNoChecksum);
+    return plain;
   }
 
  private:
@@ -119,12 +135,12 @@ class Checker {
              fmt::format("byte {}: a chunk needs {} bytes, the file has {} left", at, needed, rest.size()));
     };
     if (rest.size() < kFrame) truncated(kFrame);
-    const std::uint32_t length = big_endian(rest);
+    const std::uint32_t length = from_big_endian(rest);
     const Chunk chunk{at, rest.substr(4, 4), rest.substr(8, length)};
     if (!std::all_of(chunk.type.begin(), chunk.type.end(), [](unsigned char c) { return std::isalpha(c) != 0; }))
       reject("damaged PNG", fmt::format("byte {}: a chunk's type must be four letters", at + 4));
     if (length > rest.size() - kFrame) truncated(length + std::uint64_t{kFrame});
-    const std::uint32_t expected = big_endian(rest.substr(8 + length));
+    const std::uint32_t expected = from_big_endian(rest.substr(8 + length));
     const auto* checked = reinterpret_cast<const Bytef*>(rest.data() + 4);
     const auto found = static_cast<std::uint32_t>(::crc32(0, checked, static_cast<uInt>(length + 4)));
     if (found != expected) reject(chunk, fmt::format("checksum {:08x} stored, {:08x} computed", expected, found));
@@ -136,7 +152,7 @@ class Checker {
     if (chunk.type != "IHDR") reject(chunk, "the header chunk IHDR must come first");
     if (chunk.data.size() != 13) reject(chunk, fmt::format("a header has 13 bytes, found {}", chunk.data.size()));
     const auto field = [&](std::size_t i) { return static_cast<int>(static_cast<std::uint8_t>(chunk.data[i])); };
-    header_ = {big_endian(chunk.data), big_endian(chunk.data.substr(4)), field(8), field(9), field(12) == 1};
+    header_ = {from_big_endian(chunk.data), from_big_endian(chunk.data.substr(4)), field(8), field(9), field(12) == 1};
     if (header_.width == 0 || header_.height == 0)
       reject(chunk, fmt::format("a picture of {} x {} pixels", header_.width, header_.height));
     if (header_.width > kMaxPngSide || header_.height > kMaxPngSide)
@@ -215,13 +231,14 @@ class Checker {
 }  // namespace
 
 Image decode_png(std::string_view bytes, const std::string& name) {
-  const std::size_t size = Checker(bytes, name).check();
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
+  const std::string plain = Checker(bytes, name).check();
+  const auto* data = reinterpret_cast<const stbi_uc*>(plain.data());
+  const auto size = static_cast<int>(plain.size());
   constexpr int kRgba = 4;
   int width = 0, height = 0, channels_in_file = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
-      stbi_info_from_memory(data, static_cast<int>(size), &width, &height, &channels_in_file)
-          ? stbi_load_from_memory(data, static_cast<int>(size), &width, &height, &channels_in_file, kRgba)
+      stbi_info_from_memory(data, size, &width, &height, &channels_in_file)
+          ? stbi_load_from_memory(data, size, &width, &height, &channels_in_file, kRgba)
           : nullptr,
       stbi_image_free);
   if (!decoded) fail(fmt::format("picture \"{}\": cannot be decoded\n  {}", name, stbi_failure_reason()));

@@ -8,7 +8,7 @@
 
 namespace gradus::apps {
 
-/// Bytes in rows from the top, channels interleaved: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+/// Bytes in rows from the top, channels interleaved: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
 struct Image {
   int width = 0;
   int height = 0;

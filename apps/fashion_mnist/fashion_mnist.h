@@ -21,7 +21,7 @@ struct Options {
   std::string model = "mlp";               // or "linear": no hidden layers
   std::vector<Index> hidden = {512, 256};  // their widths
 
-  Index epochs = 10;
+  Index epochs = 12;
   Index batch_size = 256;
   std::string optimizer = "adamw";
   std::optional<double> lr;            // not given: what suits the optimizer

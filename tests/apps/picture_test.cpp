@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kSide = 28;
 
-/// An RGBA picture of one grey level.
+/// An RGBA picture of one gray level.
 Image plain(int width, int height, int level, int alpha = 255) {
   Image image{width, height, 4, {}};
   for (int i = 0; i < width * height; ++i)
@@ -142,8 +142,8 @@ TEST_CASE("other sizes are trimmed, scaled by areas with their shape kept, and c
 
 TEST_CASE("pictures without an object give a plain example") {
   for (const int size : {1, 2, kSide, 300})
-    for (const int grey : {0, 100, 255}) {
-      const Image example = to_example(plain(size, size, grey), kSide);
+    for (const int gray : {0, 100, 255}) {
+      const Image example = to_example(plain(size, size, gray), kSide);
       REQUIRE(example.pixels.size() == static_cast<std::size_t>(kSide * kSide));
       CHECK(*std::max_element(example.pixels.begin(), example.pixels.end()) <= 127);
     }

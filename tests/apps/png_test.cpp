@@ -32,7 +32,7 @@ std::string chunk(const std::string& type, const std::string& data) {
   return big_endian(static_cast<std::uint32_t>(data.size())) + checked + big_endian(static_cast<std::uint32_t>(sum));
 }
 
-enum Color { grey = 0, rgb = 2, palette = 3, grey_alpha = 4, rgba = 6 };
+enum Color { gray = 0, rgb = 2, palette = 3, gray_alpha = 4, rgba = 6 };
 
 std::string ihdr(std::uint32_t width, std::uint32_t height, int depth, int color, int interlace = 0) {
   std::string data = big_endian(width) + big_endian(height);
@@ -76,22 +76,22 @@ TEST_CASE("PNG of every color type and depth arrives as RGBA") {
   };
 
   SECTION("1 x 1") {
-    const Image image = one(ihdr(1, 1, 8, grey), bytes({0, 77}));
+    const Image image = one(ihdr(1, 1, 8, gray), bytes({0, 77}));
     CHECK(image.width == 1);
     CHECK(image.height == 1);
     CHECK(image.channels == 4);
     CHECK(image.pixels == Pixels{77, 77, 77, 255});
   }
-  SECTION("grey of 1, 2, 4, 8 and 16 bits") {
-    CHECK(one(ihdr(2, 1, 1, grey), bytes({0, 0x40})).pixels == Pixels{0, 0, 0, 255, 255, 255, 255, 255});
-    CHECK(one(ihdr(2, 1, 2, grey), bytes({0, 0x60})).pixels == Pixels{85, 85, 85, 255, 170, 170, 170, 255});
-    CHECK(one(ihdr(2, 1, 4, grey), bytes({0, 0x1f})).pixels == Pixels{17, 17, 17, 255, 255, 255, 255, 255});
-    CHECK(one(ihdr(2, 1, 8, grey), bytes({0, 9, 200})).pixels == Pixels{9, 9, 9, 255, 200, 200, 200, 255});
-    CHECK(one(ihdr(1, 1, 16, grey), bytes({0, 0x12, 0x34})).pixels == Pixels{0x12, 0x12, 0x12, 255});
+  SECTION("gray of 1, 2, 4, 8 and 16 bits") {
+    CHECK(one(ihdr(2, 1, 1, gray), bytes({0, 0x40})).pixels == Pixels{0, 0, 0, 255, 255, 255, 255, 255});
+    CHECK(one(ihdr(2, 1, 2, gray), bytes({0, 0x60})).pixels == Pixels{85, 85, 85, 255, 170, 170, 170, 255});
+    CHECK(one(ihdr(2, 1, 4, gray), bytes({0, 0x1f})).pixels == Pixels{17, 17, 17, 255, 255, 255, 255, 255});
+    CHECK(one(ihdr(2, 1, 8, gray), bytes({0, 9, 200})).pixels == Pixels{9, 9, 9, 255, 200, 200, 200, 255});
+    CHECK(one(ihdr(1, 1, 16, gray), bytes({0, 0x12, 0x34})).pixels == Pixels{0x12, 0x12, 0x12, 255});
   }
-  SECTION("grey and alpha") {
-    CHECK(one(ihdr(1, 1, 8, grey_alpha), bytes({0, 9, 100})).pixels == Pixels{9, 9, 9, 100});
-    CHECK(one(ihdr(1, 1, 16, grey_alpha), bytes({0, 9, 0, 100, 0})).pixels == Pixels{9, 9, 9, 100});
+  SECTION("gray and alpha") {
+    CHECK(one(ihdr(1, 1, 8, gray_alpha), bytes({0, 9, 100})).pixels == Pixels{9, 9, 9, 100});
+    CHECK(one(ihdr(1, 1, 16, gray_alpha), bytes({0, 9, 0, 100, 0})).pixels == Pixels{9, 9, 9, 100});
   }
   SECTION("RGB and RGBA of 8 and 16 bits") {
     CHECK(one(ihdr(1, 1, 8, rgb), bytes({0, 1, 2, 3})).pixels == Pixels{1, 2, 3, 255});
@@ -104,12 +104,12 @@ TEST_CASE("PNG of every color type and depth arrives as RGBA") {
   }
   SECTION("interlaced") {
     // 2 x 2: the first pass has (0, 0), the sixth (1, 0), the seventh the lower row.
-    const Image image = one(ihdr(2, 2, 8, grey, 1), bytes({0, 1, 0, 2, 0, 3, 4}));
+    const Image image = one(ihdr(2, 2, 8, gray, 1), bytes({0, 1, 0, 2, 0, 3, 4}));
     CHECK(image.pixels == Pixels{1, 1, 1, 255, 2, 2, 2, 255, 3, 3, 3, 255, 4, 4, 4, 255});
   }
   SECTION("pixels in several chunks, and bytes after the end") {
     const std::string data = packed(bytes({0, 5}));
-    CHECK(decode(kSignature + ihdr(1, 1, 8, grey) + chunk("IDAT", data.substr(0, 3)) + chunk("IDAT", data.substr(3)) +
+    CHECK(decode(kSignature + ihdr(1, 1, 8, gray) + chunk("IDAT", data.substr(0, 3)) + chunk("IDAT", data.substr(3)) +
                  kEnd + "left over")
               .pixels == Pixels{5, 5, 5, 255});
   }
@@ -136,7 +136,7 @@ TEST_CASE("a PNG with one bit flipped anywhere is refused") {
 
 TEST_CASE("PNG files that break a rule are refused with the reason") {
   const std::string pixel = idat(bytes({0, 5}));
-  const std::string head = kSignature + ihdr(1, 1, 8, grey);
+  const std::string head = kSignature + ihdr(1, 1, 8, gray);
   const std::string colors = chunk("PLTE", bytes({1, 2, 3}));
   const std::string indexed = kSignature + ihdr(1, 1, 8, palette);
   struct Case {
@@ -147,14 +147,14 @@ TEST_CASE("PNG files that break a rule are refused with the reason") {
       {"GIF89a, and so on", "not a PNG"},
       {kSignature + pixel + kEnd, "the header chunk IHDR must come first"},
       {kSignature + chunk("IHDR", "short") + kEnd, "a header has 13 bytes, found 5"},
-      {kSignature + ihdr(0, 1, 8, grey) + pixel + kEnd, "0 x 1 pixels"},
-      {kSignature + ihdr(4097, 1, 8, grey) + pixel + kEnd, "4097 x 1 pixels; at most 4096 x 4096"},
-      {kSignature + ihdr(1, 1, 3, grey) + pixel + kEnd, "color type 0 with 3 bits"},
+      {kSignature + ihdr(0, 1, 8, gray) + pixel + kEnd, "0 x 1 pixels"},
+      {kSignature + ihdr(4097, 1, 8, gray) + pixel + kEnd, "4097 x 1 pixels; at most 4096 x 4096"},
+      {kSignature + ihdr(1, 1, 3, gray) + pixel + kEnd, "color type 0 with 3 bits"},
       {kSignature + ihdr(1, 1, 16, palette) + pixel + kEnd, "color type 3 with 16 bits"},
       {kSignature + ihdr(1, 1, 8, 5) + pixel + kEnd, "color type 5"},
-      {kSignature + ihdr(1, 1, 8, grey, 2) + pixel + kEnd, "interlacing 2"},
-      {head + ihdr(1, 1, 8, grey) + pixel + kEnd, "a second header"},
-      {head + colors + pixel + kEnd, "a grey picture must not have a palette"},
+      {kSignature + ihdr(1, 1, 8, gray, 2) + pixel + kEnd, "interlacing 2"},
+      {head + ihdr(1, 1, 8, gray) + pixel + kEnd, "a second header"},
+      {head + colors + pixel + kEnd, "a gray picture must not have a palette"},
       {indexed + chunk("PLTE", "1234") + pixel + kEnd, "three a color; found 4"},
       {indexed + pixel + kEnd, "the palette is missing"},
       {indexed + colors + colors + pixel + kEnd, "the palette must come once"},
