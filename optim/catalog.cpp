@@ -6,6 +6,7 @@
 #include "optim/adam_variants.h"
 #include "optim/averaging.h"
 #include "optim/lamb.h"
+#include "optim/lbfgs.h"
 #include "optim/lion.h"
 #include "optim/low_rank.h"
 #include "optim/muon.h"
@@ -15,7 +16,9 @@
 #include "optim/sam.h"
 #include "optim/schedule_free.h"
 #include "optim/sgd.h"
+#include "optim/shampoo.h"
 #include "optim/sophia.h"
+#include "optim/steepest_descent.h"
 
 #include <fmt/format.h>
 
@@ -137,6 +140,10 @@ constexpr Method kCatalog[] = {
     rule<LAMB>("Adam with steps as long as the weights allow", "2mn", "You et al. 2020", kWholeTensor),
     matrix_method<Muon>("muon", "momentum made orthogonal; hidden matrices, AdamW for the rest", "mn",
                         "Jordan et al. 2024"),
+    rule<SteepestDescent>("the steepest direction under a norm you choose", "0, mn with momentum",
+                          "Bernstein and Newhouse 2024", kWholeTensor),
+    rule<Shampoo>("a preconditioner for each axis", "2(m^2 + n^2) + mn", "Gupta et al. 2018", kWholeTensor),
+    rule<SOAP>("Adam in Shampoo's eigenbasis", "2(m^2 + n^2) + 2mn", "Vyas et al. 2024", kWholeTensor),
     rule<ScheduleFreeSGD>("SGD with a running average in place of a schedule", "mn", "Defazio et al. 2024"),
     rule<ScheduleFreeAdamW>("AdamW with a running average in place of a schedule", "2mn", "Defazio et al. 2024"),
     rule<ScheduleFreeRAdam>("the same with RAdam's start in place of a warm-up", "2mn", "Defazio et al. 2024"),
@@ -156,6 +163,8 @@ constexpr Method kCatalog[] = {
     rule<DAdaptAdam>("Adam that finds its learning rate", "3mn", "Defazio and Mishchenko 2023", kWholeTensor),
     rule<DAdaptSGD>("SGD that finds its learning rate", "2mn", "Defazio and Mishchenko 2023", kWholeTensor),
     rule<SophiaG>("momentum over curvature, clipped; wants sampled labels", "2mn", "Liu et al. 2024"),
+    rule<LBFGS>("quasi-Newton with a line search; losses without noise", "2h mn + 2mn", "Liu and Nocedal 1989",
+                kWholeTensor),
     rule<PrimalAveraging>("gradients at the average of the iterates", "mn", "Defazio et al. 2024"),
 };
 

@@ -223,7 +223,7 @@ void check_strict_load(const Maker& make) {
   refused(bad, "a tensor of another shape");
 }
 
-void check_threads(const Maker& make) {
+void check_threads(const Maker& make, bool elementwise) {
   struct Restore {
     int threads = num_threads();
     ~Restore() { set_num_threads(threads); }
@@ -231,7 +231,7 @@ void check_threads(const Maker& make) {
   Tensors first;
   for (const int threads : {1, 2, 5}) {
     set_num_threads(threads);
-    Problem problem = make_problem(make, {Shape{130, 70}, Shape{70000}});
+    Problem problem = make_problem(make, {Shape{130, 70}, Shape{60, 90}, Shape{elementwise ? 70000 : 90}});
     drive_steps(problem, 1, 3);
     if (first.empty()) {
       first = copies(problem.parameters);
@@ -307,7 +307,7 @@ void check_contract(const Maker& make, const CheckOptions& options) {
   check_finite(make);
   check_resume(make);
   check_strict_load(make);
-  check_threads(make);
+  check_threads(make, options.elementwise);
   check_accounting(make);
   if (options.elementwise) check_split(make);
   check_eval_weights(make);
