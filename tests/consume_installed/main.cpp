@@ -7,8 +7,7 @@ using namespace gradus;
 
 struct Mlp {
   nn::Linear hidden, out;
-  Mlp(Index features, Index width, Index classes, Rng& rng)
-      : hidden(features, width, rng), out(width, classes, rng) {}
+  Mlp(Index features, Index width, Index classes, Rng& rng) : hidden(features, width, rng), out(width, classes, rng) {}
   Tensor operator()(const Tensor& x) const { return out(gelu(hidden(x))); }
   static auto fields(auto& self) { return named("hidden", self.hidden, "out", self.out); }
 };

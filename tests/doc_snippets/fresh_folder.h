@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <string>
-
 #include <unistd.h>
 
 class FreshFolder {
