@@ -23,8 +23,7 @@ std::atomic<std::uint64_t> passes{0};
 }  // namespace
 
 void Node::release() noexcept {
-  if (references.load(std::memory_order_acquire) != 1 && references.fetch_sub(1, std::memory_order_acq_rel) != 1)
-    return;
+  if (!references.drop()) return;
   next_dead = graveyard;
   graveyard = this;
   if (digging) return;
@@ -103,8 +102,8 @@ struct Alias {
 
 // True when nobody else can see the values of x, so that they may change in place.
 bool exclusively_owned(const Tensor& x) {
-  return x.is_contiguous() && x.impl()->references.load(std::memory_order_acquire) == 1 &&
-         x.impl()->storage->references.load(std::memory_order_acquire) == 1 && x.impl()->node == nullptr;
+  return x.is_contiguous() && x.impl()->references.is_one() && x.impl()->storage->references.is_one() &&
+         x.impl()->node == nullptr;
 }
 
 // sum += addend. The first gradient to arrive is kept, not copied; later ones are added in place where nobody else

@@ -19,7 +19,6 @@
 #include "core/tensor.h"
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -88,6 +87,9 @@ class EnableGrad {
 
 /// Sums `x` down to `shape`, undoing a broadcast: what the vjp of a broadcasting op needs.
 Tensor sum_to(const Tensor& x, const Shape& shape);
+inline Tensor sum_to(Tensor&& x, const Shape& shape) {
+  return x.shape() == shape ? std::move(x) : sum_to(std::as_const(x), shape);
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // For authors of ops
@@ -114,7 +116,7 @@ struct SavedSlot {
 
 /// What an op left behind. Intrusively counted; lives in the pool. Nodes are freed iteratively, however long the chain.
 struct Node {
-  std::atomic<std::int32_t> references{1};
+  ReferenceCount references;
   std::int32_t pending = 0;  // gradients still to come, during a backward pass
   std::int32_t capture = 0;  // 1 + position in the inputs of grad(), or 0
   std::int32_t edge_count = 0;
@@ -137,7 +139,7 @@ struct Node {
   /// Drops saved tensors.
   virtual void free_saved() {}
 
-  void retain() { references.fetch_add(1, std::memory_order_relaxed); }
+  void retain() { references.add(); }
   void release() noexcept;
   void release_edges() noexcept;
 
@@ -285,19 +287,22 @@ struct ListNode final : Node {
 
 }  // namespace detail
 
-/// Runs an op on its inputs and records it if some input needs a gradient.
+namespace detail {
+
+/// What apply does. Takes the op over without a copy on the way: an op may hold shapes, and copying what was stored a
+/// moment ago stalls.
 template <class Op, class... Inputs>
-Tensor apply(Op op, const Inputs&... inputs) {
+Tensor run_op(Op& op, const Inputs&... inputs) {
   constexpr int kArity = sizeof...(Inputs);
-  if (!(detail::grad_mode && (inputs.requires_grad() || ...))) {
+  if (!(grad_mode && (inputs.requires_grad() || ...))) {
     Saver<Op::kSaved> nothing;
     return op.forward(nothing, inputs...);
   }
-  auto* node = new detail::OpNode<Op, kArity>(std::move(op));
+  auto* node = new OpNode<Op, kArity>(std::move(op));
   int i = 0;
   std::uint64_t needs = 0;
   const auto link = [&](const Tensor& input) {
-    detail::Node* edge = input.impl()->node;
+    Node* edge = input.impl()->node;
     if (edge) {
       edge->retain();
       needs |= std::uint64_t{1} << i;
@@ -305,7 +310,7 @@ Tensor apply(Op op, const Inputs&... inputs) {
     node->inputs[i++] = edge;
   };
   (link(inputs), ...);
-  detail::NodeGuard guard(node);
+  NodeGuard guard(node);
 
   Tensor output;
   {
@@ -313,14 +318,22 @@ Tensor apply(Op op, const Inputs&... inputs) {
     Saver<Op::kSaved> save(node->slots, needs);
     output = node->op.forward(save, inputs...);
   }
-  if constexpr (Op::kSaved > 0) detail::detach_saved_outputs(node->slots, Op::kSaved, output);
-  if constexpr (detail::OpNode<Op, kArity>::kHasReference) {
+  if constexpr (Op::kSaved > 0) detach_saved_outputs(node->slots, Op::kSaved, output);
+  if constexpr (OpNode<Op, kArity>::kHasReference) {
     static_assert(Op::kSaved >= kArity, "an op with a reference saves its inputs in its first slots");
     int slot = 0;
-    if (!(node->slots[slot++].tensor.is_same(inputs) && ...)) detail::fail_reference_inputs(Op::kName);
+    if (!(node->slots[slot++].tensor.is_same(inputs) && ...)) fail_reference_inputs(Op::kName);
   }
   output.impl()->node = guard.release();
   return output;
+}
+
+}  // namespace detail
+
+/// Runs an op on its inputs and records it if some input needs a gradient.
+template <class Op, class... Inputs>
+Tensor apply(Op op, const Inputs&... inputs) {
+  return detail::run_op(op, inputs...);
 }
 
 /// The same for an op over a list of tensors.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
@@ -174,7 +175,7 @@ void* system_allocate(std::size_t bytes) {
 }
 
 // The thread's list of this class is empty: refill it from the shared list, else from the system.
-void* refill(int size_class) {
+void* take_from_others(int size_class) {
   enlist_thread();
   const std::size_t bytes = class_bytes(size_class);
   {
@@ -223,20 +224,51 @@ void* refill(int size_class) {
   return slab;
 }
 
+// The rare ends of pool_allocate and pool_free. Out of line: inlined, they would make the common ends save registers.
+
+[[gnu::noinline]] void* refill(int size_class, std::size_t bytes) {
+  void* block = take_from_others(size_class);
+  mark_used(block, bytes);
+  return block;
+}
+
+/// The thread has more blocks of this class than it may keep: half of them go to the other threads.
+[[gnu::noinline]] void spill(int size_class) {
+  const std::uint32_t half = cache_limit(size_class) / 2;
+  FreeBlock* first = local.lists[size_class];
+  FreeBlock* last = first;
+  for (std::uint32_t i = 1; i < half; ++i) last = last->next;
+  local.lists[size_class] = last->next;
+  local.counts[size_class] -= half;
+  push_shared(size_class, first, last);
+}
+
+/// A block freed by a thread that has allocated nothing yet, or that is about to end.
+[[gnu::noinline]] void free_unenlisted(FreeBlock* block, int size_class) {
+  enlist_thread();
+  if (local.life == ThreadState::Life::dead) return push_shared(size_class, block, block);
+  block->next = local.lists[size_class];
+  local.lists[size_class] = block;
+  ++local.counts[size_class];
+}
+
+[[noreturn, gnu::noinline]] void fail_too_large(std::size_t bytes) {
+  fail(fmt::format("memory: {} bytes in one piece is more than any machine has", bytes));
+}
+
 }  // namespace
 
 namespace detail {
 
 void* pool_allocate(std::size_t bytes) {
   const int c = class_of(bytes);
-  GRADUS_CHECK(c < kClasses, fmt::format("memory: {} bytes in one piece is more than any machine has", bytes));
+  if (c >= kClasses) [[unlikely]]
+    fail_too_large(bytes);
   FreeBlock* block = local.lists[c];
-  if (block) [[likely]] {
-    local.lists[c] = block->next;
-    --local.counts[c];
-  } else {
-    block = static_cast<FreeBlock*>(refill(c));
-  }
+  if (!block) [[unlikely]]
+    return refill(c, bytes);
+  local.lists[c] = block->next;
+  --local.counts[c];
   mark_used(block, bytes);
   return block;
 }
@@ -246,22 +278,12 @@ void pool_free(void* pointer, std::size_t bytes) noexcept {
   auto* block = static_cast<FreeBlock*>(pointer);
   mark_used(block, sizeof(FreeBlock));
   mark_free(block, class_bytes(c));
-  if (local.life != ThreadState::Life::alive) [[unlikely]] {
-    enlist_thread();
-    if (local.life == ThreadState::Life::dead) return push_shared(c, block, block);
-  }
+  if (local.life != ThreadState::Life::alive) [[unlikely]]
+    return free_unenlisted(block, c);
   block->next = local.lists[c];
   local.lists[c] = block;
-  const std::uint32_t count = ++local.counts[c];
-  const std::uint32_t limit = cache_limit(c);
-  if (count > limit) [[unlikely]] {  // hand half to the other threads
-    FreeBlock* first = block;
-    FreeBlock* last = block;
-    for (std::uint32_t i = 1; i < limit / 2; ++i) last = last->next;
-    local.lists[c] = last->next;
-    local.counts[c] -= limit / 2;
-    push_shared(c, first, last);
-  }
+  if (++local.counts[c] > cache_limit(c)) [[unlikely]]
+    spill(c);
 }
 
 Storage* Storage::make(std::size_t bytes) {

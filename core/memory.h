@@ -4,8 +4,9 @@
 // and a step in steady state asks the system for nothing. Blocks are 64-byte aligned.
 #pragma once
 
+#include "core/reference_count.h"
+
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -66,7 +67,7 @@ void pool_free(void* block, std::size_t bytes) noexcept;
 
 /// Reference-counted bytes under one or several tensors. The data follow the header in the same block.
 struct alignas(64) Storage {
-  std::atomic<std::int32_t> references{1};
+  ReferenceCount references;
   MemTag tag;
   std::uint32_t version = 0;          // how often the data changed after their making
   const char* last_writer = nullptr;  // who changed them last: a string literal
@@ -76,11 +77,9 @@ struct alignas(64) Storage {
   const void* data() const { return this + 1; }
 
   static Storage* make(std::size_t bytes);  // data not initialized
-  void retain() { references.fetch_add(1, std::memory_order_relaxed); }
+  void retain() { references.add(); }
   void release() noexcept {
-    // A sole owner cannot race with anybody, so it may skip the locked decrement.
-    if (references.load(std::memory_order_acquire) == 1 || references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      destroy();
+    if (references.drop()) destroy();
   }
   void retag(MemTag to);
 

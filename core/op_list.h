@@ -62,9 +62,9 @@ struct OpList {
   static constexpr bool kContains = (std::is_same_v<Op, Ops> || ...);
 
   template <class Op, class... Inputs>
-  static Tensor run(Op op, const Inputs&... inputs) {
+  static Tensor run(Op&& op, const Inputs&... inputs) {
     static_assert(kContains<Op>, "this op is missing from its family's OpList");
-    return apply(std::move(op), inputs...);
+    return detail::run_op(op, inputs...);
   }
   template <class Op>
   static Tensor run_list(Op op, std::span<const Tensor> inputs) {

@@ -53,26 +53,36 @@ Tensor view_of(const Tensor& x, const Shape& shape, const Strides& strides, Inde
 
 // --- making tensors --------------------------------------------------------------------------------------------------
 
+namespace {
+
+constexpr Index kMaxElements = std::numeric_limits<Index>::max() / 16;  // so that bytes can be counted
+
+[[noreturn, gnu::noinline]] void fail_shape(const Shape& shape, DType dtype) {
+  for (const Index size : shape)
+    GRADUS_CHECK(size >= 0, fmt::format("tensor: negative size in shape {}", to_string(shape)));
+  fail(fmt::format("tensor: {} {} has more bytes than can be counted", name_of(dtype), to_string(shape)));
+}
+
+}  // namespace
+
 Tensor empty(const Shape& shape, DType dtype) {
-  Index numel = 1;
-  bool valid = true;
-  bool overflow = false;
-  for (const Index size : shape) {
-    valid = valid && size >= 0;
-    overflow = __builtin_mul_overflow(numel, size, &numel) || overflow;
-  }
-  GRADUS_CHECK(valid, fmt::format("tensor: negative size in shape {}", to_string(shape)));
-  const auto element = static_cast<Index>(size_of(dtype));
-  GRADUS_CHECK(!overflow && numel <= (std::numeric_limits<Index>::max() - 4096) / element,
-               fmt::format("tensor: {} {} has more bytes than can be counted", name_of(dtype), to_string(shape)));
   detail::TensorImpl* impl = detail::new_impl();
-  Tensor result = Tensor::adopt(impl);  // owns impl if the next line throws
+  Tensor result = Tensor::adopt(impl);  // owns impl if a later line throws
   impl->dtype = dtype;
-  impl->storage = detail::Storage::make(static_cast<std::size_t>(numel * element));
+  impl->shape = shape;
+  // In place: strides returned by value would be loaded right after they were stored, in wider pieces, and that stalls.
+  impl->strides = shape;
+  Index numel = 1;
+  bool overflow = false;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    impl->strides[i] = numel;
+    overflow = shape[i] < 0 || __builtin_mul_overflow(numel, shape[i], &numel) || overflow;
+  }
+  if (overflow || numel > kMaxElements) [[unlikely]]
+    fail_shape(shape, dtype);
+  impl->storage = detail::Storage::make(static_cast<std::size_t>(numel) * size_of(dtype));
   impl->data = impl->storage->data();
   impl->numel = numel;
-  impl->shape = shape;
-  impl->strides = row_major(shape);
   return result;
 }
 

@@ -5,7 +5,6 @@
 #include "core/memory.h"
 #include "core/shape.h"
 
-#include <atomic>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -22,7 +21,7 @@ namespace detail {
 struct Node;  // core/autograd.h
 
 struct TensorImpl {
-  std::atomic<std::int32_t> references{1};
+  ReferenceCount references;
   DType dtype = DType::f32;
   bool contiguous = true;  // dense row-major
   Storage* storage = nullptr;
@@ -33,8 +32,7 @@ struct TensorImpl {
   Strides strides;
 
   void release() noexcept {
-    if (references.load(std::memory_order_acquire) == 1 || references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      destroy();
+    if (references.drop()) destroy();
   }
   void destroy() noexcept;
 };
@@ -46,7 +44,7 @@ class Tensor {
   /// An empty handle; defined() is false. Everything else needs a defined tensor.
   Tensor() = default;
   Tensor(const Tensor& other) : impl_(other.impl_) {
-    if (impl_) impl_->references.fetch_add(1, std::memory_order_relaxed);
+    if (impl_) impl_->references.add();
   }
   Tensor(Tensor&& other) noexcept : impl_(other.impl_) { other.impl_ = nullptr; }
   Tensor& operator=(const Tensor& other) {

@@ -5,6 +5,10 @@
 namespace gradus {
 namespace ops {
 
+void fail_dtype(std::string_view op, DType dtype) {
+  fail(fmt::format("{}: not defined for {} tensors\n  hint: convert with to(x, DType::f32)", op, name_of(dtype)));
+}
+
 void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
   GRADUS_CHECK(a.dtype() == b.dtype(),
                fmt::format("{}: dtypes differ\n  a: {}\n  b: {}\n  hint: convert one with to(x, DType::{})", op,
@@ -294,6 +298,14 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 
 void detail::add_in_place(Tensor& sum, const Tensor& addend) {
   ops::with_type<true>(sum.dtype(), "add", [&]<class T>() {
+    if (sum.is_contiguous() && addend.is_contiguous()) {
+      parallel_for(sum.numel(), kernels::kChunk,
+                   [total = sum.mutable_ptr<T>(), more = addend.ptr<T>()](Index i, Index end) {
+                     T* __restrict to = total;
+                     for (; i < end; ++i) to[i] += more[i];
+                   });
+      return;
+    }
     const auto nest = kernels::merge_axes<2>(sum.shape(), {&sum.strides(), &addend.strides()});
     kernels::for_each_row(nest, [&](const auto& offsets, Index count, const auto& steps) {
       T* total = sum.mutable_ptr<T>() + offsets[0];

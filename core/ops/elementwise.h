@@ -12,6 +12,8 @@
 
 namespace gradus::ops {
 
+[[noreturn]] void fail_dtype(std::string_view op, DType dtype);
+
 /// Calls f.operator()<T>() with the C++ type of a dtype, or throws.
 template <bool kIntegers, class F>
 void with_type(DType dtype, std::string_view op, F&& f) {
@@ -21,8 +23,7 @@ void with_type(DType dtype, std::string_view op, F&& f) {
     case DType::i64:
       if constexpr (kIntegers) return f.template operator()<std::int64_t>();
       [[fallthrough]];
-    default:
-      fail(fmt::format("{}: not defined for {} tensors\n  hint: convert with to(x, DType::f32)", op, name_of(dtype)));
+    default: fail_dtype(op, dtype);
   }
 }
 
@@ -154,6 +155,8 @@ struct Binary {
   static constexpr bool kIntegers = true;
   static constexpr bool kDifferentiable = true;
   Shape a_shape, b_shape;  // to sum gradients back to
+
+  Binary() {}  // written out, so that Op{} does not first fill all of it with zeros
 
   Tensor forward(Saver<kSaved>& save, const Tensor& a, const Tensor& b) {
     Op& op = static_cast<Op&>(*this);
