@@ -38,11 +38,11 @@ float multiply_add_loop(float seed) {
   return total;
 }
 
-/// The least of `rounds` durations: what happens when nobody disturbs.
+/// The least duration found in half a second: what happens when nobody disturbs.
 template <class Work>
-double best_of(int rounds, const Work& work) {
+double best_of(const Work& work) {
   double best = 1e30;
-  for (int i = 0; i < rounds; ++i) {
+  for (const auto begin = Clock::now(); seconds_since(begin) < 0.5;) {
     const auto start = Clock::now();
     work();
     best = std::min(best, seconds_since(start));
@@ -68,7 +68,7 @@ Timing Stopwatch::timing() const {
 
 double peak_flops(int threads) {
   volatile float sink = 0;
-  const double seconds = best_of(100, [&] {
+  const double seconds = best_of([&] {
     parallel_for(threads, 1, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) sink = multiply_add_loop(static_cast<float>(i) * 1e-3F);
     });
@@ -79,7 +79,7 @@ double peak_flops(int threads) {
 double update_bandwidth(Index count) {
   const Tensor gradient = ones({count});
   Tensor weight = ones({count}), first = zeros({count}), second = zeros({count});
-  const double seconds = best_of(50, [&] {
+  const double seconds = best_of([&] {
     parallel_for(count, 32768, [&](Index begin, Index end) {
       const float* __restrict g = gradient.ptr<float>();
       float* __restrict w = weight.mutable_ptr<float>();

@@ -295,9 +295,11 @@ void pack_slabs(const T* a, Index lda, Index k, Index rows, T* slabs) {
 // Tiles
 // ---------------------------------------------------------------------------------------------------------------------
 
-// A tile's part of a (72 x 512 floats: 144 KiB) and of b (512 x 128: 256 KiB) stay in a second-level cache of 512 KiB.
+// A tile's part of a (72 x 512 floats: 144 KiB) stays in a second-level cache, a panel's (512 x 16: 32 KiB) in the
+// first.
 constexpr Index kTileRows = 72;
 constexpr Index kTileBytes = 512;                // columns of a tile, in bytes of a row
+constexpr Index kPackingTileBytes = 1024;        // the same where the tile packs its part of a: fewer tiles repeat that
 constexpr Index kDepthBytes = 2048;              // k of a tile between two visits of c, in bytes
 constexpr Index kPackedBytes = Index{32} << 20;  // b is packed in parts of at most this size
 constexpr Index kDirect = 4096;                  // elements of b that are near enough wherever they are
@@ -408,7 +410,8 @@ void multiply_columns(const Problem<T>& x, Index first, Index n) {
                  x.k * kWidth, kWidth);
     return;
   }
-  const Index tile_columns = even_part(n, kTileBytes / static_cast<Index>(sizeof(T)), kWidth);
+  const Index tile_bytes = x.transpose_a ? kPackingTileBytes : kTileBytes;
+  const Index tile_columns = even_part(n, tile_bytes / static_cast<Index>(sizeof(T)), kWidth);
   const Index column_tiles = (n + tile_columns - 1) / tile_columns;
   const Index tiles = row_tiles * column_tiles;
   parallel_for(tiles, small ? tiles : 1, [&](Index begin, Index end) {
