@@ -71,7 +71,7 @@ std::string run_gnuplot(const fs::path& folder, const std::string& name) {
   return fmt::format("gnuplot failed, its words are in \"{}\"", (folder / log).string());
 }
 
-/// Writes data and script and draws.
+/// Writes data and script and draws. Returns what went wrong with the drawing, or "".
 std::string draw(const std::string& run, const std::string& name, const std::string& data, const std::string& script) {
   const fs::path folder = fs::path(run) / "plots";
   std::error_code error;
@@ -79,9 +79,7 @@ std::string draw(const std::string& run, const std::string& name, const std::str
   if (error) fail(fmt::format("cannot make the folder \"{}\": {}", folder.string(), error.message()));
   write_file((folder / (name + ".tsv")).string(), data);
   write_file((folder / (name + ".gp")).string(), script);
-  const std::string fault = run_gnuplot(folder, name);
-  if (fault.empty()) return "";
-  return fmt::format("no picture \"{}\": {}; data and script remain: \"{}.gp\"", name, fault, (folder / name).string());
+  return run_gnuplot(folder, name);
 }
 
 }  // namespace

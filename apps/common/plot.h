@@ -1,8 +1,8 @@
 // Pictures of a run, drawn by gnuplot (docs/adr/0012-plots.md).
 //
 // Each function writes RUN/plots/NAME.tsv (the data) and RUN/plots/NAME.gp (the script), then runs gnuplot on the
-// script, which makes RUN/NAME.png (and .svg where said). Returns "" when the pictures are there, else one line that
-// says what is missing: data and script remain, so `cd RUN/plots && gnuplot NAME.gp` draws them later.
+// script, which makes RUN/NAME.png (and .svg where said). Returns "", or why there is no picture: "gnuplot is not
+// installed ...". Data and script remain, so `cd RUN/plots && gnuplot NAME.gp` draws it later.
 #pragma once
 
 #include "core/shape.h"

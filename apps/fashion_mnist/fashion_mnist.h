@@ -68,10 +68,9 @@ int train(Options& options, const Cli& cli);
 struct EpochResult {
   double train_loss, train_accuracy, test_loss, test_accuracy;
 };
-/// The pictures of a finished run. Returns a line for each that could not be drawn.
-std::vector<std::string> draw_report(const std::string& run, const std::string& title,
-                                     const std::vector<EpochResult>& epochs, const Evaluation& test,
-                                     const data::Images& images);
+/// The pictures of a finished run. Returns "", or a line that says why some are missing.
+std::string draw_report(const std::string& run, const std::string& title, const std::vector<EpochResult>& epochs,
+                        const Evaluation& test, const data::Images& images);
 /// What draw_report leaves in the run folder.
 std::vector<std::string> report_files();
 

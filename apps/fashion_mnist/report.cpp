@@ -10,9 +10,8 @@ namespace gradus::apps {
 
 std::vector<std::string> report_files() { return {"curves.svg", "curves.png", "confusion.png", "samples.png"}; }
 
-std::vector<std::string> draw_report(const std::string& run, const std::string& title,
-                                     const std::vector<EpochResult>& epochs, const Evaluation& test,
-                                     const data::Images& images) {
+std::string draw_report(const std::string& run, const std::string& title, const std::vector<EpochResult>& epochs,
+                        const Evaluation& test, const data::Images& images) {
   const std::vector<std::string> classes(data::kFashionMnistClasses.begin(), data::kFashionMnistClasses.end());
 
   Panel loss{"loss", "epoch", "cross-entropy", {{"train", {}, {}}, {"test", {}, {}}}};
@@ -42,14 +41,16 @@ std::vector<std::string> draw_report(const std::string& run, const std::string& 
     if (predicted != truth) tiles.back().caption += "\nis " + classes[truth];
   }
 
-  std::vector<std::string> missing = {
+  const std::string faults[] = {
       plot_curves(run, "curves", title, {loss, accuracy}),
       plot_confusion(run, "confusion", "Test images: true class and prediction", classes, confusion),
       plot_tiles(run, "samples",
                  fmt::format("The first {} test images and what the model sees in them; mistakes in red", tiles.size()),
                  static_cast<int>(images.rows), kColumns, tiles)};
-  missing.erase(std::remove(missing.begin(), missing.end(), ""), missing.end());
-  return missing;
+  for (const auto& fault : faults)
+    if (!fault.empty())
+      return fmt::format("some pictures are missing: {}; their data and scripts are in {}/plots", fault, run);
+  return "";
 }
 
 }  // namespace gradus::apps

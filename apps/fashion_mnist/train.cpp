@@ -202,7 +202,8 @@ int train(Options& options, const Cli& cli) {
 
   const std::string title = fmt::format("Fashion-MNIST, {} {}, {}: test accuracy {:.4f}", options.model,
                                         describe_model(options.hidden), options.optimizer, test.accuracy);
-  for (const auto& notice : draw_report(run.path(), title, results, test, set.test.images())) progress.line(notice);
+  const std::string notice = draw_report(run.path(), title, results, test, set.test.images());
+  if (!notice.empty()) progress.line(notice);
   run.log({{"event", "final"}, {"test_accuracy", test.accuracy}, {"test_loss", test.loss}, {"seconds", seconds}});
   progress.line(fmt::format("trained in {:.1f} s; weights, metrics and pictures are in {}", seconds, run.path()));
   fmt::print("test accuracy: {:.4f}\n", test.accuracy);

@@ -154,6 +154,19 @@ TEST_CASE("a training leaves a whole run folder") {
   }
 }
 
+TEST_CASE("without gnuplot a run succeeds and one line says what is missing") {
+  const TemporaryFolder folder;
+  make_data(folder);
+  const Outcome outcome = fashion_mnist(folder, training({"--epochs", "1"}), {.environment = {"PATH=/nowhere"}});
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err == "");
+  CHECK_THAT(outcome.out,
+             Contains("\nsome pictures are missing: gnuplot is not installed (Debian: gnuplot-nox); their data "
+                      "and scripts are in run/plots\n"));
+  CHECK(fs::exists(folder / "run/plots/samples.gp"));
+  CHECK_FALSE(fs::exists(folder / "run/samples.png"));
+}
+
 TEST_CASE("the same seed gives the same weights for any number of threads") {
   const TemporaryFolder folder;
   make_data(folder);

@@ -78,8 +78,7 @@ TEST_CASE("without gnuplot, data and script remain and a line says so") {
   const TemporaryFolder folder;
   const Variable path("PATH", folder.path().string());
   const std::string notice = apps::plot_confusion(folder.path().string(), "confusion", "title", {"a"}, {1});
-  CHECK_THAT(notice, Contains("gnuplot is not installed (Debian: gnuplot-nox)") && Contains("data and script remain"));
-  CHECK(notice.find('\n') == notice.npos);
+  CHECK(notice == "gnuplot is not installed (Debian: gnuplot-nox)");
   CHECK(exists(folder, "plots/confusion.tsv"));
   CHECK(exists(folder, "plots/confusion.gp"));
   CHECK_FALSE(exists(folder, "confusion.png"));
