@@ -13,6 +13,7 @@ configure_package_config_file(cmake/gradus-config.cmake.in generated/gradus-conf
 write_basic_package_version_file(generated/gradus-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/generated/gradus-config.cmake
               ${PROJECT_BINARY_DIR}/generated/gradus-config-version.cmake DESTINATION ${package_folder})
+file(RELATIVE_PATH PREFIX_FROM_PC_FILE /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)  # so that the installed folder may move
 configure_file(cmake/gradus.pc.in generated/gradus.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/generated/gradus.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
