@@ -228,16 +228,16 @@ struct Linear {
   }
 
   static void cases(Cases& cases) {
-    const auto check = [&](const char* label, const Shape& x) {
+    const auto check = [&](const char* label, const Shape& shape) {
       cases.add({label,
-                 {cases.normal(x), cases.normal({2, 4}), cases.normal({2})},
+                 {cases.normal(shape), cases.normal({2, 4}), cases.normal({2})},
                  [](const Tensors& in) { return linear(in[0], in[1], in[2]); },
                  [](const Tensors& in) {
                    const naive::Array x(in[0]), weight(in[1]), bias(in[2]);
-                   Shape shape = x.shape;
-                   const int last = shape.rank() - 1;
-                   shape[last] = 2;
-                   return naive::build(shape, [&](const Shape& i) {
+                   Shape result = x.shape;
+                   const int last = result.rank() - 1;
+                   result[last] = 2;
+                   return naive::build(result, [&](const Shape& i) {
                      double total = bias({i[last]});
                      for (Index k = 0; k < 4; ++k) {
                        Shape at = i;
