@@ -20,7 +20,7 @@ bool eigh(const double* a, Index n, double* values, double* vectors) {
 
 void svd(const double* a, Index m, Index n, double* u, double* s, double* vt) {
   const Eigen::JacobiSVD<Eigen::MatrixXd> solver(Eigen::Map<const RowMajor>(a, m, n),
-                                              Eigen::ComputeThinU | Eigen::ComputeThinV);
+                                                 Eigen::ComputeThinU | Eigen::ComputeThinV);
   const Index k = m < n ? m : n;
   Eigen::Map<RowMajor>(u, m, k) = solver.matrixU();
   Eigen::Map<Eigen::VectorXd>(s, k) = solver.singularValues();

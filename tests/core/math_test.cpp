@@ -1,9 +1,10 @@
 // The float functions of the kernels against the C library's double ones, over a dense sweep of all floats.
 #include "core/kernels/math.h"
 
+#include <catch2/catch.hpp>
+
 #include <algorithm>
 #include <bit>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
 #include <limits>

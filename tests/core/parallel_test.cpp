@@ -1,20 +1,20 @@
 // parallel_for: every element once, whatever the number of threads, and calm in every odd situation.
 #include "core/parallel.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
+#include "core/error.h"
+
+#include <catch2/catch.hpp>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <limits>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
-
-#include "core/error.h"
 
 using gradus::parallel_for;
 
