@@ -45,6 +45,7 @@
 #include "optim/clip.h"
 #include "optim/closure.h"
 #include "optim/combined.h"
+#include "optim/finite_sum.h"
 #include "optim/fused_update.h"
 #include "optim/lamb.h"
 #include "optim/lbfgs.h"

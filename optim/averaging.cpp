@@ -6,11 +6,12 @@ namespace gradus::optim {
 namespace {
 
 /// average += share (w - average); the first time a copy.
-void mix(Tensor& average, const Tensor& weight, double share) {
-  if (!average) {
-    average = slot_copy(weight.detach());
+void mix(Tensors& slots, const Tensor& weight, double share) {
+  if (slots.empty()) {
+    slots.push_back(slot_copy(weight.detach()));
     return;
   }
+  Tensor& average = slots[0];
   sweep(
       [&]<class T>(T) {
         const T s = T(share);
@@ -25,7 +26,7 @@ void EMA::average() {
   const auto t = static_cast<double>(steps());
   const EMAOptions& o = own_options();
   const double decay = o.warmup ? std::min(o.decay, (1 + t) / (10 + t)) : o.decay;
-  for (std::size_t i = 0; i < count(); ++i) mix(slot(i), weight(i), 1 - decay);
+  for (std::size_t i = 0; i < count(); ++i) mix(slots(i), weight(i), 1 - decay);
 }
 
 void EMA::do_step() {
@@ -43,7 +44,7 @@ void SWA::average() {
   const SWAOptions& o = own_options();
   const Index past = steps() - 1 - o.start;
   if (past < 0 || past % o.period != 0) return;
-  for (std::size_t i = 0; i < count(); ++i) mix(slot(i), weight(i), 1 / static_cast<double>(past / o.period + 1));
+  for (std::size_t i = 0; i < count(); ++i) mix(slots(i), weight(i), 1 / static_cast<double>(past / o.period + 1));
 }
 
 void SWA::do_step() {
@@ -59,14 +60,14 @@ double SWA::do_closure_step(const Closure& closure) {
 
 void Lookahead::remember() {
   for (std::size_t i = 0; i < count(); ++i)
-    if (!slot(i)) slot(i) = slot_copy(weight(i).detach());
+    if (slots(i).empty()) slots(i).push_back(slot_copy(weight(i).detach()));
 }
 
 void Lookahead::look_back() {
   if (steps() % own_options().k != 0) return;
   const NoGrad no_grad;
   for (std::size_t i = 0; i < count(); ++i) {
-    mix(slot(i), weight(i), own_options().alpha);
+    mix(slots(i), weight(i), own_options().alpha);
     weight(i).copy_(slot(i));
   }
 }

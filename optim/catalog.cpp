@@ -5,6 +5,7 @@
 #include "optim/adam.h"
 #include "optim/adam_variants.h"
 #include "optim/averaging.h"
+#include "optim/finite_sum.h"
 #include "optim/lamb.h"
 #include "optim/lbfgs.h"
 #include "optim/lion.h"
@@ -166,6 +167,10 @@ constexpr Method kCatalog[] = {
     rule<LBFGS>("quasi-Newton with a line search; losses without noise", "2h mn + 2mn", "Liu and Nocedal 1989",
                 kWholeTensor),
     rule<PrimalAveraging>("gradients at the average of the iterates", "mn", "Defazio et al. 2024"),
+    wrapper<SVRG>("finite sums: full gradients now and then take the noise away", "base + 2mn",
+                  "Johnson and Zhang 2013", true),
+    wrapper<SAGA>("finite sums: the last gradient of each of N terms takes it away", "base + (N + 1) mn",
+                  "Defazio et al. 2014", kWholeTensor),
 };
 
 }  // namespace

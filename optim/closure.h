@@ -13,7 +13,8 @@ namespace gradus::optim {
 ///
 /// A callable that takes an int is told how often the loss was evaluated in this step already. Use it to draw the same
 /// dropout masks again (`Rng masks = rng;` before each pass) and to keep running statistics of batch normalization from
-/// seeing a batch twice. Does not own the callable: pass it on, do not store it.
+/// seeing a batch twice. SVRG and SAGA (optim/finite_sum.h) pass the number of the term to evaluate instead. Does not
+/// own the callable: pass it on, do not store it.
 class Closure {
  public:
   template <class F>

@@ -158,7 +158,7 @@ double LookSAM::do_closure_step(const Closure& closure) {
       if (plain[i] && weight(i).grad()) inner += dot(plain[i], weight(i).grad());
     const double along = plain_norm > 0 ? inner / (plain_norm * plain_norm) : 0;
     for (std::size_t i = 0; i < count(); ++i)
-      if (plain[i] && weight(i).grad()) slot(i) = slot_copy(weight(i).grad() - plain[i] * along);
+      if (plain[i] && weight(i).grad()) slots(i) = {slot_copy(weight(i).grad() - plain[i] * along)};
   } else {
     const NoGrad no_grad;
     double squares = 0;

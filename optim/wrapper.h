@@ -95,16 +95,16 @@ class WrapperWith : public Wrapper {
     Options options = options_;
     for_each_field(options, [&](const char* key, auto& value) { visitor.value(std::string("option.") + key, value); });
     visit_base(visitor);
-    Tensors slots = slots_;
+    std::vector<Tensors> slots = slots_;
     for (std::size_t i = 0; i < slots.size(); ++i) {
       const auto& [name, parameter] = parameters()[i];
-      bool present = slots[i].defined();
-      visitor.value("has_slot." + name, present);
-      if (present) {
-        visitor.tensor(name + "/" + Derived::kSlot, slots[i], parameter.shape(), parameter.dtype());
-      } else {
-        slots[i] = Tensor();
-      }
+      auto present = static_cast<Index>(slots[i].size());
+      visitor.value("slots." + name, present);
+      if (present < 0 || present > 1000000) return visitor.problem("slots." + name + " is no possible number");
+      slots[i].resize(static_cast<std::size_t>(present));
+      for (std::size_t k = 0; k < slots[i].size(); ++k)
+        visitor.tensor(name + "/" + Derived::kSlot + (k > 0 ? "." + std::to_string(k) : ""), slots[i][k],
+                       parameter.shape(), parameter.dtype());
     }
     if (!visitor.loading()) return;
     options_ = options;
@@ -112,14 +112,16 @@ class WrapperWith : public Wrapper {
   }
 
  protected:
-  /// What is remembered of parameter i; empty until set.
-  Tensor& slot(std::size_t i) { return slots_[i]; }
+  /// The first tensor remembered of parameter i, or an empty one.
+  Tensor slot(std::size_t i) const { return slots_[i].empty() ? Tensor() : slots_[i][0]; }
+  /// All of them: set these.
+  Tensors& slots(std::size_t i) { return slots_[i]; }
   Tensor weight(std::size_t i) const { return parameters()[i].tensor; }
   std::size_t count() const { return slots_.size(); }
 
  private:
   Options options_;
-  Tensors slots_;
+  std::vector<Tensors> slots_;  // one list a parameter
 };
 
 }  // namespace gradus::optim

@@ -50,18 +50,20 @@ std::vector<Case> read_cases(const std::filesystem::path& path) {
   return cases;
 }
 
-/// One step with the prescribed gradients, or with the quadratic loss of harness.py.
+/// One step with the prescribed gradients, or with the quadratic loss of harness.py: of this step, or of the term asked
+/// for.
 void take_step(optim::Optimizer& optimizer, const Case& trace, Index step, DType dtype) {
   if (trace.loss.empty()) {
     for (const NamedTensor& p : optimizer.parameters()) p.tensor.set_grad(traces::gradient(p.name, step, dtype));
     optimizer.step();
     return;
   }
-  optimizer.step([&] {
+  optimizer.step([&](int term) {
+    const Index number = trace.loss == "terms" ? term + 1 : step;
     Tensor loss = scalar(0, dtype);
     for (const NamedTensor& p : optimizer.parameters()) {
-      const Tensor curvature = traces::values(p.name, 1000 + step, 0.5, dtype, 1);
-      loss = loss + sum(curvature * square(p.tensor - traces::values(p.name, 2000 + step, 1, dtype))) * 0.5;
+      const Tensor curvature = traces::values(p.name, 1000 + number, 0.5, dtype, 1);
+      loss = loss + sum(curvature * square(p.tensor - traces::values(p.name, 2000 + number, 1, dtype))) * 0.5;
     }
     return loss;
   });
