@@ -168,7 +168,7 @@ constexpr Method kCatalog[] = {
                 kWholeTensor),
     rule<PrimalAveraging>("gradients at the average of the iterates", "mn", "Defazio et al. 2024"),
     wrapper<SVRG>("finite sums: full gradients now and then take the noise away", "base + 2mn",
-                  "Johnson and Zhang 2013", true),
+                  "Johnson and Zhang 2013", kWholeTensor),
     wrapper<SAGA>("finite sums: the last gradient of each of N terms takes it away", "base + (N + 1) mn",
                   "Defazio et al. 2014", kWholeTensor),
 };

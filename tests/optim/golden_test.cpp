@@ -110,6 +110,22 @@ TEST_CASE("every method follows an independent implementation") {
   }
 }
 
+TEST_CASE("every method in the headers is in the catalogue") {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(GRADUS_SOURCE_DIR) / "optim")) {
+    if (entry.path().extension() != ".h" || entry.path().filename() == "rule.h") continue;  // rule.h shows an example
+    std::ifstream header(entry.path());
+    for (std::string line; std::getline(header, line);) {
+      const std::string marker = "kName = \"";
+      const std::size_t at = line.find(marker);
+      if (at == std::string::npos) continue;
+      const std::size_t start = at + marker.size();
+      const std::string name = line.substr(start, line.find('"', start) - start);
+      INFO(entry.path().string() << " has the method " << name);
+      CHECK_NOTHROW(optim::method(name));
+    }
+  }
+}
+
 TEST_CASE("the manual has a page for every method, with the defaults as they are") {
   std::ifstream file(std::filesystem::path(GRADUS_SOURCE_DIR) / "docs/optimizers.md");
   std::stringstream text;
