@@ -95,10 +95,10 @@ double update_bandwidth(Index count) {
   return 28.0 * static_cast<double>(count) / seconds;
 }
 
-double peak_bytes() {
+Index peak_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024;
+  return Index{usage.ru_maxrss} * 1024;
 }
 
 }  // namespace gradus::bench

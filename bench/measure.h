@@ -64,6 +64,6 @@ double peak_flops(int threads);
 double update_bandwidth(Index count);
 
 /// What the process held in memory at most, in bytes.
-double peak_bytes();
+Index peak_bytes();
 
 }  // namespace gradus::bench
