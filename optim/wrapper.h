@@ -102,9 +102,12 @@ class WrapperWith : public Wrapper {
       visitor.value("slots." + name, present);
       if (present < 0 || present > 1000000) return visitor.problem("slots." + name + " is no possible number");
       slots[i].resize(static_cast<std::size_t>(present));
-      for (std::size_t k = 0; k < slots[i].size(); ++k)
-        visitor.tensor(name + "/" + Derived::kSlot + (k > 0 ? "." + std::to_string(k) : ""), slots[i][k],
-                       parameter.shape(), parameter.dtype());
+      for (std::size_t k = 0; k < slots[i].size(); ++k) {
+        std::string key = name;
+        key.append("/").append(Derived::kSlot);
+        if (k > 0) key.append(".").append(std::to_string(k));
+        visitor.tensor(key, slots[i][k], parameter.shape(), parameter.dtype());
+      }
     }
     if (!visitor.loading()) return;
     options_ = options;

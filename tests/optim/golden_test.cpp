@@ -1,6 +1,7 @@
 // Every method of the catalogue against the trace of an independent implementation (tests/golden/optim).
 #include "core/ops.h"
 #include "optim/catalog.h"
+#include "optim/check.h"
 #include "tests/optim/traces.h"
 
 #include <catch2/catch.hpp>
@@ -106,6 +107,19 @@ TEST_CASE("every method follows an independent implementation") {
       follow(std::string(method.name), trace, DType::f64, 1e-6);
       // A line search decides by comparing losses: rounding in f32 sends it elsewhere.
       if (method.name != "lbfgs") follow(std::string(method.name), trace, DType::f32, 2e-3);
+    }
+  }
+}
+
+TEST_CASE("every traced variant keeps the contract") {  // intervals and optional slots are in use here
+  for (const optim::Method& method : optim::catalog()) {
+    const auto path =
+        std::filesystem::path(GRADUS_SOURCE_DIR) / "tests/golden/optim" / (std::string(method.name) + ".txt");
+    for (const Case& trace : read_cases(path)) {
+      INFO(method.name << ", case " << trace.name);
+      CHECK_NOTHROW(optim::check_optimizer_made_by(
+          [&](NamedTensors parameters) { return method.make(std::move(parameters), trace.options); },
+          {.elementwise = method.elementwise}));
     }
   }
 }
