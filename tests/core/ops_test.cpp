@@ -8,8 +8,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -50,7 +52,9 @@ Tensor strided(const Tensor& x) {
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   const auto x = a.to_vector(), y = b.to_vector();
-  return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;
+  return std::equal(x.begin(), x.end(), y.begin(), y.end(), [](double left, double right) {
+    return std::bit_cast<std::uint64_t>(left) == std::bit_cast<std::uint64_t>(right);
+  });
 }
 
 }  // namespace
