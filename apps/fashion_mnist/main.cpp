@@ -4,6 +4,8 @@
 #include "optim/catalog.h"
 #include "optim/schedule.h"
 
+#include <fmt/core.h>
+
 int main(int argc, char** argv) {
   using namespace gradus;
   using namespace gradus::apps;
@@ -11,6 +13,7 @@ int main(int argc, char** argv) {
   Options options;
   options.threads = num_threads();
   std::string picture;
+  bool list_optimizers = false;
   std::vector<std::string> optimizers;
   for (const auto& method : optim::catalog()) optimizers.emplace_back(method.name);
 
@@ -25,6 +28,7 @@ int main(int argc, char** argv) {
       .add("--lr", options.lr, "peak learning rate [what suits the optimizer]", above(0))
       .add("--weight-decay", options.weight_decay, "weight decay [what suits the optimizer]", at_least(0))
       .add("--opt", options.opt, "another option of the optimizer; may be repeated", "KEY=VALUE")
+      .add("--list-optimizers", list_optimizers, "print the catalogue: name, memory, idea, source")
       .add_choice("--schedule", options.schedule, optim::schedule_names(), "how lr falls over the run")
       .add("--seed", options.seed, "of the first weights and the order of the images", at_least(0));
   cli.group("Run")
@@ -42,6 +46,10 @@ int main(int argc, char** argv) {
       .add("--checkpoint", options.checkpoint, "a run folder, or a .safetensors file", "RUN");
 
   return cli.run(argc, argv, [&] {
+    if (list_optimizers) {
+      fmt::print("{}", optim::list_optimizers());
+      return 0;
+    }
     set_num_threads(static_cast<int>(options.threads));
     const bool needs_checkpoint = classify.chosen() || options.eval_only;
     if (needs_checkpoint && options.checkpoint.empty()) throw UsageError("--checkpoint RUN is needed");

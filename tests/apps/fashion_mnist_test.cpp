@@ -409,3 +409,10 @@ TEST_CASE("Ctrl-C finishes the step, saves and says so") {
   CHECK(metrics(folder).back()["event"] == "interrupted");
   CHECK(fashion_mnist(folder, {"--eval-only", "--checkpoint", "run", "--data", "data"}).code == 0);
 }
+
+TEST_CASE("the optimizers of the catalogue can be listed") {
+  const TemporaryFolder folder;
+  const Outcome outcome = fashion_mnist(folder, {"--list-optimizers"});
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.out, Contains("adamw") && Contains("muon"));
+}
